@@ -1,0 +1,93 @@
+package notifier
+
+import (
+	"sort"
+	"time"
+)
+
+// Limits of a bookmark.
+const (
+	// BookmarkOverlap is how far below the newest item known a comparison still
+	// looks, because items can be delivered out of order and times have whole
+	// seconds. Source: protocols, EWS "bookmark": overlap of at least 5 min.
+	BookmarkOverlap = 10 * time.Minute
+	// BookmarkSeenMax bounds the items remembered one by one. Past it the floor
+	// rises early.
+	BookmarkSeenMax = 2000
+)
+
+// SeenItem is an item at or above a bookmark's floor that has been dealt with.
+type SeenItem struct {
+	Item     ItemID    `json:"i"`
+	Received time.Time `json:"t"`
+}
+
+// Bookmark says up to where a mailbox has been dealt with. Every item received
+// before Floor is; of those received at or after it, exactly the ones in Seen
+// are. The zero Floor is not a bookmark.
+type Bookmark struct {
+	Mailbox Mailbox    `json:"mailbox"`
+	Floor   time.Time  `json:"floor"` // UTC
+	Seen    []SeenItem `json:"seen,omitempty"`
+}
+
+// Has says whether the item needs no more attention.
+func (b Bookmark) Has(item ItemID, received time.Time) bool {
+	if received.Before(b.Floor) {
+		return true
+	}
+	return b.HasItem(item)
+}
+
+// HasItem says whether the item is among those remembered one by one.
+func (b Bookmark) HasItem(item ItemID) bool {
+	for i := range b.Seen {
+		if b.Seen[i].Item == item {
+			return true
+		}
+	}
+	return false
+}
+
+// With returns the bookmark with the items dealt with, its floor where it was:
+// what to use while a gap below them has not been compared yet. The receiver
+// is not changed.
+func (b Bookmark) With(items ...SeenItem) Bookmark {
+	seen := make([]SeenItem, 0, len(b.Seen)+len(items))
+	seen = append(seen, b.Seen...)
+	known := make(map[ItemID]bool, len(seen)+len(items))
+	for _, s := range seen {
+		known[s.Item] = true
+	}
+	for _, s := range items {
+		if !known[s.Item] && !s.Received.Before(b.Floor) {
+			known[s.Item] = true
+			seen = append(seen, s)
+		}
+	}
+	return Bookmark{Mailbox: b.Mailbox, Floor: b.Floor, Seen: seen}
+}
+
+// Settled returns the bookmark with its floor raised to BookmarkOverlap below
+// the newest item, and what sank under the floor forgotten. It may be called
+// only when everything at or above the old floor has been dealt with. The
+// floor never falls. The receiver is not changed.
+func (b Bookmark) Settled() Bookmark {
+	floor := b.Floor
+	for _, s := range b.Seen {
+		if f := s.Received.Add(-BookmarkOverlap); f.After(floor) {
+			floor = f
+		}
+	}
+	seen := append([]SeenItem(nil), b.Seen...)
+	sort.Slice(seen, func(i, j int) bool { return seen[i].Received.Before(seen[j].Received) })
+	if over := len(seen) - BookmarkSeenMax; over > 0 {
+		// Raise the floor just above the newest item that has to go, so that the
+		// items of one second are kept or forgotten together.
+		if f := seen[over-1].Received.Add(time.Second); f.After(floor) {
+			floor = f
+		}
+	}
+	first := sort.Search(len(seen), func(i int) bool { return !seen[i].Received.Before(floor) })
+	return Bookmark{Mailbox: b.Mailbox, Floor: floor, Seen: seen[first:]}
+}
