@@ -1,0 +1,64 @@
+package watch
+
+import (
+	"context"
+	"time"
+
+	"mailbell/notifier"
+)
+
+// auditTickMin keeps the sweep from spinning however many mailboxes there are.
+const auditTickMin = 10 * time.Millisecond
+
+// audit compares every mailbox once in every, evenly spread, whatever the
+// streams say. It bounds the harm of everything that is not known about
+// Exchange, and a find is an alarm.
+func (w *Watcher) audit(ctx context.Context, every time.Duration) {
+	for {
+		wait := every
+		if n := w.count(); n > 0 {
+			wait = max(every/time.Duration(n), auditTickMin)
+		}
+		if !sleep(ctx, min(wait, time.Minute)) {
+			return
+		}
+		m := w.stalest(time.Now().Add(-every))
+		if m == nil {
+			continue
+		}
+		if err := w.compare(m.ctx, m, notifier.FromAudit); err != nil && m.ctx.Err() == nil {
+			w.log.Warn("audit failed", "mailbox", m.name, "err", err)
+			m.mu.Lock()
+			m.comparedAt = time.Now().Add(-every * 9 / 10) // again soon, but not at once
+			m.mu.Unlock()
+		}
+	}
+}
+
+// stalest is the streaming mailbox whose last comparison is the oldest, if that
+// was before t.
+func (w *Watcher) stalest(t time.Time) *mailbox {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var found *mailbox
+	for _, m := range w.mailboxes {
+		m.mu.Lock()
+		if m.state == Streaming && m.comparedAt.Before(t) {
+			found, t = m, m.comparedAt
+		}
+		m.mu.Unlock()
+	}
+	return found
+}
+
+// sleep waits d and reports whether ctx is still alive.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

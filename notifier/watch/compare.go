@@ -1,0 +1,114 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"mailbell/notifier"
+	"mailbell/notifier/ews"
+)
+
+// compare holds the Inbox against the bookmark and hands over what is missing,
+// oldest first. It walks the Inbox from the newest item down, without a
+// restriction, and stops at the first item received before the bookmark's
+// floor (EWS "FindItem"; the sort order has a view in the store, a restriction
+// would need a search folder).
+func (w *Watcher) compare(ctx context.Context, m *mailbox, why notifier.Source) error {
+	g := w.groupOf(m)
+	if g == nil {
+		return errNotPlaced
+	}
+	m.mu.Lock()
+	gaps, mark := m.gaps, m.bookmark
+	m.mu.Unlock()
+
+	missing, err := w.missing(ctx, g.client, m, mark, why)
+	if err != nil {
+		return err
+	}
+	slices.Reverse(missing)
+	if len(missing) > 0 {
+		switch why {
+		case notifier.FromAudit:
+			w.stats.auditFinds.Add(uint64(len(missing)))
+			w.log.Warn("audit found mail that no stream told of", "mailbox", m.name, "count", len(missing))
+		default:
+			w.stats.caughtUp.Add(uint64(len(missing)))
+			w.log.Info("caught up", "mailbox", m.name, "count", len(missing))
+		}
+	}
+	if fresh, _ := m.notice(missing, CompareItemsMax+pendingMax); fresh {
+		w.ready.push(m)
+	}
+	m.coveredUpTo(gaps)
+	return nil
+}
+
+// missing lists the items at or above the floor that the bookmark does not
+// know, newest first.
+func (w *Watcher) missing(ctx context.Context, c *ews.Client, m *mailbox, mark notifier.Bookmark, why notifier.Source) ([]notifier.Event, error) {
+	known := make(map[notifier.ItemID]bool, len(mark.Seen))
+	for _, s := range mark.Seen {
+		known[s.Item] = true
+	}
+	var out []notifier.Event
+	now := time.Now()
+	for offset := 0; ; {
+		page, err := c.FindItems(ctx, m.caller(), ews.FindRequest{Offset: offset, Max: comparePage})
+		if err != nil {
+			return nil, fmt.Errorf("watch: compare %s: %w", m.name, err)
+		}
+		for _, it := range page.Items {
+			if it.Received.Before(mark.Floor) {
+				return out, nil
+			}
+			id := notifier.ItemID(it.ID)
+			if known[id] || (why == notifier.FromAudit && now.Sub(it.Received) < auditGrace) {
+				continue
+			}
+			known[id] = true // pages shift when mail arrives between them
+			out = append(out, notifier.Event{Mailbox: m.name, Item: id, Source: why, Noticed: now})
+		}
+		switch {
+		case page.Last || len(page.Items) == 0:
+			return out, nil
+		case len(out) >= CompareItemsMax:
+			w.log.Error("more mail than one comparison looks at; the oldest is passed over", "mailbox", m.name, "looked_at", len(out))
+			return out, nil
+		}
+		if page.NextOffset <= offset {
+			page.NextOffset = offset + len(page.Items)
+		}
+		offset = page.NextOffset
+	}
+}
+
+// compareWorker takes mailboxes that need a comparison until the queue closes.
+func (w *Watcher) compareWorker() {
+	for m := w.toCompare.pop(); m != nil; m = w.toCompare.pop() {
+		if err := w.compare(m.ctx, m, notifier.FromCatchUp); err != nil && m.ctx.Err() == nil {
+			w.compareFailed(m, err)
+		}
+	}
+}
+
+func (w *Watcher) compareFailed(m *mailbox, err error) {
+	if errors.Is(err, errNotPlaced) {
+		return // the next stream that carries it has it compared
+	}
+	m.mu.Lock()
+	m.tries++
+	n := m.tries
+	m.lastErr = err.Error()
+	m.mu.Unlock()
+	w.log.Warn("comparison failed", "mailbox", m.name, "try", n, "err", err)
+	switch ews.React(err) {
+	case ews.Rediscover, ews.Permanent:
+		w.leave(m, err)
+	default:
+		w.later(max(backoff(n-1, retryMin, retryMax), backOffTold(err)), m, func() { w.toCompare.push(m) })
+	}
+}

@@ -1,0 +1,368 @@
+package watch
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"mailbell/notifier"
+	"mailbell/notifier/ews"
+)
+
+// group is up to StreamMembersMax mailboxes whose subscriptions live on one
+// server and are read through one stream, or two while newcomers wait for the
+// first one's end. Its run goroutine owns the streams; one more at a time makes
+// subscriptions; each stream has a reader.
+type group struct {
+	w       *Watcher
+	name    string
+	key     groupKey
+	account *account
+	client  *ews.Client
+	anchor  string // routes every request of the group; stays when the mailbox leaves
+
+	size   int  // members, belongs to Watcher.mu
+	closed bool // belongs to Watcher.mu
+
+	wake chan struct{} // something for run to look at
+
+	mu          sync.Mutex
+	affinity    *ews.Affinity
+	members     map[*mailbox]*member
+	subscribing bool // the subscriber goroutine is at work
+	streams     map[*stream]bool
+	charge      int       // which member the stream is charged to, counted round
+	openAfter   time.Time // no stream is opened before this
+	openTries   int
+}
+
+// member is a mailbox in a group.
+type member struct {
+	m      *mailbox
+	sub    ews.SubscriptionID // empty: to be subscribed
+	made   time.Time          // when sub was made
+	stream *stream            // the stream that carries sub, nil for none
+	due    time.Time          // no Subscribe before this
+	tries  int
+}
+
+func newGroup(w *Watcher, name string, key groupKey, a *account, c *ews.Client, first *mailbox) *group {
+	return &group{
+		w: w, name: name, key: key, account: a, client: c, anchor: first.address(), affinity: ews.NewAffinity(),
+		wake: make(chan struct{}, 1), members: map[*mailbox]*member{}, streams: map[*stream]bool{},
+	}
+}
+
+func (g *group) poke() {
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
+
+// join makes the mailbox a member; it will be subscribed.
+func (g *group) join(m *mailbox) {
+	g.mu.Lock()
+	if g.members[m] == nil {
+		g.members[m] = &member{m: m}
+	}
+	g.mu.Unlock()
+	g.poke()
+}
+
+// part ends the membership; a subscription is given back.
+func (g *group) part(m *mailbox) {
+	g.mu.Lock()
+	mb := g.members[m]
+	delete(g.members, m)
+	var sub ews.SubscriptionID
+	if mb != nil {
+		sub = mb.sub
+	}
+	g.mu.Unlock()
+	if sub != "" {
+		g.w.start(func(ctx context.Context) {
+			ctx, cancel := context.WithTimeout(ctx, stopUnsubscribe)
+			defer cancel()
+			if err := g.client.Unsubscribe(ctx, g.caller(m.address()), sub); err != nil {
+				g.w.log.Debug("unsubscribe", "mailbox", m.name, "err", err)
+			}
+		})
+	}
+	g.poke()
+}
+
+// caller is how a request of this group is made for a member.
+func (g *group) caller(impersonate string) ews.Caller {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return ews.Caller{Impersonate: impersonate, Anchor: g.anchor, Affinity: g.affinity}
+}
+
+// run keeps the group subscribed and streaming until ctx ends or the last
+// member has left.
+func (g *group) run(ctx context.Context) {
+	for {
+		wait := g.step(ctx)
+		if g.finished(ctx) {
+			break
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-g.wake:
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		t.Stop()
+	}
+	g.end(ctx)
+}
+
+// finished says that run is over: everything is to stop, or nobody is left.
+func (g *group) finished(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	g.w.mu.Lock()
+	defer g.w.mu.Unlock()
+	if g.size > 0 {
+		return false
+	}
+	g.closed = true
+	list := g.w.groups[g.key]
+	g.w.groups[g.key] = slices.DeleteFunc(list, func(o *group) bool { return o == g })
+	return true
+}
+
+// end closes the streams and gives the subscriptions back: Exchange keeps what
+// is left over until its process ends, and counts it against the mailbox (EWS
+// "EWS throttling in Exchange", EWSMaxSubscriptions).
+func (g *group) end(ctx context.Context) {
+	g.mu.Lock()
+	var readers []*stream
+	for s := range g.streams {
+		readers = append(readers, s)
+	}
+	type left struct {
+		address string
+		sub     ews.SubscriptionID
+	}
+	var subs []left
+	for _, mb := range g.members {
+		if mb.sub != "" {
+			subs = append(subs, left{mb.m.address(), mb.sub})
+		}
+	}
+	g.mu.Unlock()
+	for _, s := range readers {
+		s.close()
+	}
+	for _, s := range readers {
+		<-s.done
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopUnsubscribe)
+	defer cancel()
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, parallelSubscribe)
+	for _, s := range subs {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if ctx.Err() == nil {
+				_ = g.client.Unsubscribe(ctx, g.caller(s.address), s.sub) // best effort: the server forgets in time
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// step starts what is due and says when to look again.
+func (g *group) step(ctx context.Context) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now, wait := time.Now(), time.Hour
+
+	// Subscriptions first: all that are due, by one goroutine at a time.
+	var due []*member
+	for _, mb := range g.members {
+		if mb.sub != "" {
+			continue
+		}
+		if d := mb.due.Sub(now); d > 0 {
+			wait = min(wait, d)
+		} else {
+			due = append(due, mb)
+		}
+	}
+	if len(due) > 0 && !g.subscribing && ctx.Err() == nil {
+		g.subscribing = true
+		if !g.w.start(func(ctx context.Context) { g.subscribe(ctx, due) }) {
+			g.subscribing = false
+		}
+	}
+
+	// Then streams, for what is subscribed and not carried.
+	var idle []*member
+	oldest := now
+	for _, mb := range g.members {
+		if mb.sub != "" && mb.stream == nil {
+			idle = append(idle, mb)
+			if mb.made.Before(oldest) {
+				oldest = mb.made
+			}
+		}
+	}
+	if len(idle) == 0 {
+		return wait
+	}
+	if g.subscribing && now.Sub(oldest) < joinWaitMax {
+		return min(wait, joinWaitMax-now.Sub(oldest))
+	}
+	if d := g.openAfter.Sub(now); d > 0 {
+		return min(wait, d)
+	}
+	// One long stream and one short one for newcomers: a third would be opened
+	// only by ending the short one, whose members then need a comparison.
+	if len(g.streams) >= 2 {
+		if s := g.smallest(); !s.closing {
+			s.closing = true
+			g.w.start(func(context.Context) { s.close() })
+		}
+		return wait
+	}
+	g.open(ctx, idle)
+	return wait
+}
+
+func (g *group) smallest() *stream {
+	var found *stream
+	for s := range g.streams {
+		if found == nil || len(s.members) < len(found.members) {
+			found = s
+		}
+	}
+	return found
+}
+
+// subscribe makes the subscriptions of the members given, the anchor's first,
+// because its answer names the server that the others have to go to.
+func (g *group) subscribe(ctx context.Context, due []*member) {
+	slices.SortFunc(due, func(a, b *member) int {
+		switch an, bn := a.m.address(), b.m.address(); {
+		case an == bn:
+			return 0
+		case an == g.anchor:
+			return -1
+		case bn == g.anchor || an > bn:
+			return 1
+		}
+		return -1
+	})
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, parallelSubscribe)
+	for i, mb := range due {
+		slots <- struct{}{}
+		one := func() {
+			defer func() { <-slots }()
+			g.subscribeOne(ctx, mb)
+		}
+		if i == 0 {
+			one()
+			continue
+		}
+		wg.Go(one)
+	}
+	wg.Wait()
+	g.mu.Lock()
+	g.subscribing = false
+	g.mu.Unlock()
+	g.poke()
+}
+
+func (g *group) subscribeOne(ctx context.Context, mb *member) {
+	m := mb.m
+	if m.ctx.Err() != nil || ctx.Err() != nil {
+		return
+	}
+	m.enter(Subscribing)
+	m.openGap()
+	sub, err := g.client.Subscribe(ctx, g.caller(m.address()), ews.NewMailEvent)
+	g.mu.Lock()
+	member := g.members[m] == mb
+	if err == nil && member {
+		mb.sub, mb.made, mb.tries, mb.stream = sub, time.Now(), 0, nil
+	}
+	mb.tries++
+	n := mb.tries - 1
+	g.mu.Unlock()
+	switch {
+	case !member && err == nil: // left meanwhile
+		_ = g.client.Unsubscribe(ctx, g.caller(m.address()), sub)
+	case !member || ctx.Err() != nil:
+	case err == nil:
+		m.enter(CatchingUp)
+	default:
+		g.subscribeFailed(mb, n, err)
+	}
+}
+
+func (g *group) subscribeFailed(mb *member, n int, err error) {
+	m, w := mb.m, g.w
+	reaction := ews.React(err)
+	w.log.Warn("mailbox not subscribed", "mailbox", m.name, "group", g.name, "try", n+1, "reaction", reaction, "err", err)
+	switch {
+	case isRejected(err), reaction == ews.Rediscover, reaction == ews.Permanent, reaction == ews.GiveUp:
+		w.leave(m, err)
+		return
+	}
+	d := m.wait(err, max(backoff(n, retryMin, retryMax), backOffTold(err)))
+	g.mu.Lock()
+	mb.due = time.Now().Add(d)
+	g.mu.Unlock()
+}
+
+// lost takes the subscription from a member and has it subscribed again after
+// d.
+func (g *group) lost(mb *member, d time.Duration) {
+	g.mu.Lock()
+	mb.sub, mb.stream = "", nil
+	mb.due = time.Now().Add(d)
+	g.mu.Unlock()
+	mb.m.openGap()
+	mb.m.enter(Subscribing)
+}
+
+// bySubscription finds the member that a subscription belongs to.
+func (g *group) bySubscription(s *stream, id ews.SubscriptionID) *member {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	mb := s.members[id]
+	if mb == nil || mb.sub != id || g.members[mb.m] != mb {
+		return nil
+	}
+	return mb
+}
+
+// chargeLocked chooses the mailbox whose budget an opening stream is charged
+// to: the anchor, or, after refusals, the others in turn. group.mu is held.
+func (g *group) chargeLocked(idle []*member) string {
+	list := make([]string, 0, len(idle))
+	for _, mb := range idle {
+		list = append(list, mb.m.address())
+	}
+	slices.Sort(list)
+	if i := slices.Index(list, g.anchor); i > 0 {
+		list[0], list[i] = list[i], list[0]
+	}
+	return list[g.charge%len(list)]
+}
+
+// newMail turns what a stream tells about an item into an event, if it is about
+// new mail.
+func newMail(m *mailbox, e ews.Event, now time.Time) (notifier.Event, bool) {
+	if e.Type != ews.NewMailEvent || e.Item == "" {
+		return notifier.Event{}, false
+	}
+	return notifier.Event{Mailbox: m.name, Item: notifier.ItemID(e.Item), Source: notifier.FromStream, Noticed: now}, true
+}

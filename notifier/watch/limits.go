@@ -1,0 +1,69 @@
+package watch
+
+import "time"
+
+// Limits and times, with their sources.
+const (
+	// StreamMembersMax is the most subscriptions one streaming request may name
+	// (EWS "How to: Maintain affinity between a group of subscriptions and the
+	// Mailbox server in Exchange": 200).
+	StreamMembersMax = 200
+	// AccountMailboxesMax is the default capacity of one listener account (the
+	// sizing rule of the reference product: 1,250).
+	AccountMailboxesMax = 1250
+
+	// A stream is asked to live for a random time between these, so that many
+	// do not end together (EWS reference "ConnectionTimeout": 1 to 30 minutes).
+	streamLifeMin = 25 * time.Minute
+	streamLifeMax = 30 * time.Minute
+	// streamOverdue is how long after its asked-for life a stream may still be
+	// open before it is taken for dead.
+	streamOverdue = time.Minute
+	// streamShort is a life that earns no immediate reopening.
+	streamShort = 5 * time.Second
+
+	// joinWaitMax is how long a new subscription waits for its group's others
+	// before a stream is opened for it.
+	joinWaitMax = 2 * time.Second
+
+	// Waits after failures: exponential with full jitter between these.
+	retryMin = time.Second
+	retryMax = 5 * time.Minute
+	// A permanent refusal is asked about again at this pace, doubling.
+	permanentMin = 15 * time.Minute
+	permanentMax = 4 * time.Hour
+
+	// discoverBatchMax bounds the mailboxes given to one discovery call.
+	discoverBatchMax = 200
+	// discoverGather is how long discovery waits for more mailboxes to ask
+	// about together.
+	discoverGather = 20 * time.Millisecond
+
+	// comparePage is the rows asked for at a time in a comparison.
+	comparePage = 50
+	// CompareItemsMax bounds the items one comparison looks at. A mailbox with
+	// more than this above its floor has its oldest ones passed over, with an
+	// error in the log.
+	CompareItemsMax = 20_000
+
+	// pendingMax bounds the stream events waiting per mailbox. Past it they are
+	// dropped and the mailbox is compared instead.
+	pendingMax = 2000
+	// handleMax is how many events of one mailbox are handled in one call.
+	handleMax = 50
+
+	// auditGrace is how old an item must be before its being unknown is a find:
+	// younger ones may still be on their way through the stream.
+	auditGrace = time.Minute
+	// poisonTries is how often one item may fail inside Exchange before it is
+	// given up (EWS reference "ResponseCode", ErrorInternalServerError).
+	poisonTries = 4
+	// goneRetry is how soon an item that was "not found" right after its event
+	// is looked for once more.
+	goneRetry = time.Second
+
+	// stopUnsubscribe bounds the time spent on Unsubscribe requests at the end.
+	stopUnsubscribe = 5 * time.Second
+	// parallelSubscribe bounds the Subscribe requests of one group in flight.
+	parallelSubscribe = 4
+)

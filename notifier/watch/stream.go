@@ -1,0 +1,251 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"mailbell/notifier"
+	"mailbell/notifier/ews"
+	"mailbell/notifier/httpauth"
+)
+
+// stream is one streaming connection and the subscriptions it carries.
+type stream struct {
+	g       *group
+	members map[ews.SubscriptionID]*member // fixed once opened
+	opened  time.Time
+	charge  string // mailbox the connection is charged to
+	closing bool   // belongs to group.mu
+	done    chan struct{}
+
+	cancel context.CancelFunc
+	mu     sync.Mutex
+	conn   *ews.Stream
+}
+
+// open starts a stream for the members given. group.mu is held.
+func (g *group) open(ctx context.Context, idle []*member) {
+	s := &stream{g: g, members: map[ews.SubscriptionID]*member{}, opened: time.Now(), done: make(chan struct{}), charge: g.chargeLocked(idle)}
+	ids := make([]ews.SubscriptionID, 0, len(idle))
+	for _, mb := range idle {
+		s.members[mb.sub] = mb
+		ids = append(ids, mb.sub)
+	}
+	life := streamLifeMin + rand.N(streamLifeMax-streamLifeMin)
+	var streamCtx context.Context
+	streamCtx, s.cancel = context.WithTimeout(ctx, life+streamOverdue)
+	if !g.w.start(func(context.Context) { s.run(streamCtx, ids, life) }) {
+		s.cancel()
+		return
+	}
+	for _, mb := range idle {
+		mb.stream = s
+	}
+	g.streams[s] = true
+	g.w.stats.streamsOpened.Add(1)
+}
+
+// close ends the stream from outside; run then returns.
+func (s *stream) close() {
+	s.cancel()
+	s.mu.Lock()
+	conn := s.conn
+	s.mu.Unlock()
+	if conn != nil {
+		conn.Close()
+	}
+}
+
+// run opens the connection, reads it to its end, and leaves the members ready
+// for what has to come next.
+func (s *stream) run(ctx context.Context, ids []ews.SubscriptionID, life time.Duration) {
+	defer close(s.done)
+	defer s.cancel()
+	g := s.g
+	caller := g.caller(s.charge)
+	conn, err := g.client.GetStreamingEvents(ctx, caller, ews.StreamRequest{Subscriptions: ids, Timeout: life, SilenceMax: g.w.opt.SilenceMax})
+	orderly := false
+	if err == nil {
+		s.mu.Lock()
+		s.conn = conn
+		s.mu.Unlock()
+		if ctx.Err() != nil {
+			conn.Close()
+		}
+		g.w.log.Debug("stream open", "group", g.name, "subscriptions", len(ids))
+		s.listening()
+		var named bool
+		named, err = s.read(conn)
+		orderly = errors.Is(err, io.EOF) && !named
+		conn.Close()
+	}
+	s.ended(err, orderly)
+}
+
+// listening has the members compared: the stream carries their events from now
+// on, and what came before it shows in the comparison.
+func (s *stream) listening() {
+	for _, mb := range s.members {
+		mb.m.mu.Lock()
+		gap := mb.m.inGapLocked()
+		if gap {
+			mb.m.enterLocked(CatchingUp)
+		} else {
+			mb.m.enterLocked(Streaming)
+		}
+		mb.m.mu.Unlock()
+		if gap {
+			s.g.w.toCompare.push(mb.m)
+		}
+	}
+}
+
+// read hands on what the stream tells until it ends. It reports whether the
+// server named subscriptions in an error, after which the others of the same
+// request may have been left without events.
+func (s *stream) read(conn *ews.Stream) (named bool, err error) {
+	for {
+		msg, err := conn.Next()
+		if err != nil {
+			return named, err
+		}
+		for _, n := range msg.Notifications {
+			s.notify(n)
+		}
+		if msg.Err != nil {
+			named = true
+			s.refused(msg)
+		}
+	}
+}
+
+func (s *stream) notify(n ews.Notification) {
+	mb := s.g.bySubscription(s, n.Subscription)
+	if mb == nil {
+		return
+	}
+	w, m, now := s.g.w, mb.m, time.Now()
+	events := make([]notifier.Event, 0, len(n.Events))
+	for _, e := range n.Events {
+		if ev, ok := newMail(m, e, now); ok {
+			events = append(events, ev)
+		}
+	}
+	if len(events) == 0 {
+		return
+	}
+	w.stats.events.Add(uint64(len(events)))
+	fresh, overflow := m.notice(events, pendingMax)
+	if fresh {
+		w.ready.push(m)
+	}
+	if overflow {
+		w.stats.dropped.Add(1)
+		w.log.Warn("too many events waiting; comparing the mailbox instead", "mailbox", m.name)
+		w.toCompare.push(m)
+	}
+}
+
+// refused deals with an error message about some subscriptions of the stream.
+func (s *stream) refused(msg ews.StreamMessage) {
+	g, w := s.g, s.g.w
+	reaction := ews.React(msg.Err)
+	w.log.Warn("stream tells of an error", "group", g.name, "code", msg.Err.Code, "reaction", reaction, "subscriptions", len(msg.ErrorSubscriptions))
+	all := len(msg.ErrorSubscriptions) == len(s.members) && len(s.members) > 1
+	if all && msg.Err.Code == "ErrorSubscriptionNotFound" {
+		g.mu.Lock()
+		g.affinity = ews.NewAffinity() // the server that knew them is gone, or the cookie led astray
+		g.mu.Unlock()
+	}
+	for _, id := range msg.ErrorSubscriptions {
+		mb := g.bySubscription(s, id)
+		if mb == nil {
+			continue
+		}
+		switch reaction {
+		case ews.Nothing:
+			if msg.Err.Code == "ErrorNewEventStreamConnectionOpened" {
+				continue // our own newer stream carries it
+			}
+			g.lost(mb, 0)
+		case ews.CatchUp:
+			mb.m.openGap()
+			w.toCompare.push(mb.m)
+		case ews.Resubscribe:
+			d := time.Duration(0)
+			if time.Since(s.opened) < streamShort {
+				d = backoff(0, retryMin, retryMax) // refused right away: not in a tight circle
+			}
+			g.lost(mb, d)
+		case ews.BackOff:
+			g.lost(mb, max(backoff(0, retryMin, retryMax), msg.Err.BackOff))
+		default: // Rediscover, Permanent, GiveUp, LowerVersion
+			w.leave(mb.m, msg.Err)
+		}
+	}
+	g.poke()
+}
+
+// ended frees the members for the next stream. After an orderly end nothing
+// can be missing; after any other the members are compared.
+func (s *stream) ended(err error, orderly bool) {
+	g, w := s.g, s.g.w
+	lived := time.Since(s.opened)
+	if !orderly {
+		w.stats.streamsBroken.Add(1)
+	}
+	if !orderly && w.life.Err() == nil {
+		w.log.Warn("stream broke", "group", g.name, "after", lived.Round(time.Millisecond), "err", err)
+	}
+
+	g.mu.Lock()
+	delete(g.streams, s)
+	var carried []*member
+	for id, mb := range s.members {
+		if mb.stream == s {
+			mb.stream = nil
+			if mb.sub == id {
+				carried = append(carried, mb)
+			}
+		}
+	}
+	if lived < streamShort && !s.closing {
+		g.openTries++
+		g.openAfter = time.Now().Add(max(backoff(g.openTries-1, retryMin/4, retryMax/5), backOffTold(err)))
+		g.charge++ // perhaps the mailbox charged is at its limit
+	} else {
+		g.openTries, g.openAfter = 0, time.Time{}
+	}
+	g.mu.Unlock()
+
+	for _, mb := range carried {
+		if !orderly {
+			mb.m.openGap()
+			mb.m.enter(CatchingUp)
+		}
+	}
+	if isRejected(err) || isGone(err) {
+		for _, mb := range carried {
+			w.leave(mb.m, err)
+		}
+	}
+	g.poke()
+}
+
+// isGone says that the address of the service itself is wrong by now.
+func isGone(err error) bool {
+	if err == nil || errors.Is(err, io.EOF) {
+		return false
+	}
+	r := ews.React(err)
+	return r == ews.Rediscover || r == ews.Permanent
+}
+
+func isRejected(err error) bool {
+	_, ok := errors.AsType[*httpauth.RejectedError](err)
+	return ok
+}

@@ -1,0 +1,277 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mailbell/notifier"
+	"mailbell/notifier/bookmark"
+	"mailbell/notifier/ews"
+)
+
+// errNotPlaced means that the mailbox belongs to no group at the moment.
+var errNotPlaced = errors.New("watch: the mailbox is not placed yet")
+
+// Watcher keeps mailboxes subscribed. Make one with New, give it mailboxes with
+// Add (before or while Run), and run it once. Run starts every goroutine there
+// is and returns when all have ended. Safe for concurrent use.
+type Watcher struct {
+	opt   Options
+	log   *slog.Logger
+	notes *notebook
+
+	ready     *runqueue // mailboxes with pending events
+	toCompare *runqueue // mailboxes with an open gap and a place
+
+	mu        sync.Mutex
+	running   bool
+	life      context.Context // of Run; nil before
+	tasks     sync.WaitGroup  // groups and discovery, started while running
+	mailboxes map[notifier.Mailbox]*mailbox
+	accounts  []*account
+	groups    map[groupKey][]*group
+	groupSeq  int
+	asking    map[*mailbox]time.Time // to be discovered, from when
+	askWake   chan struct{}
+
+	stats struct {
+		events, caughtUp, auditFinds, streamsOpened, streamsBroken, dropped atomic.Uint64
+	}
+}
+
+// account is a listener account and what it carries.
+type account struct {
+	Account
+	mailboxes    int       // placed; belongs to Watcher.mu
+	blockedUntil time.Time // credentials refused; belongs to Watcher.mu
+	clients      map[string]*ews.Client
+}
+
+// New checks the options; it does no network traffic.
+func New(o Options) (*Watcher, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	w := &Watcher{
+		opt: o, log: o.Logger, notes: newNotebook(o.Bookmarks, o.Logger),
+		ready: newRunqueue(), toCompare: newRunqueue(),
+		mailboxes: map[notifier.Mailbox]*mailbox{}, groups: map[groupKey][]*group{},
+		asking: map[*mailbox]time.Time{}, askWake: make(chan struct{}, 1),
+	}
+	for _, a := range o.Accounts {
+		w.accounts = append(w.accounts, &account{Account: a, clients: map[string]*ews.Client{}})
+	}
+	return w, nil
+}
+
+// Run watches until ctx ends, then unsubscribes as far as that is quickly done,
+// writes the bookmarks, and returns ctx's error.
+func (w *Watcher) Run(ctx context.Context) error {
+	w.mu.Lock()
+	if w.running || w.life != nil {
+		w.mu.Unlock()
+		return fmt.Errorf("watch: Run may be called once")
+	}
+	w.running, w.life = true, ctx
+	w.mu.Unlock()
+
+	var workers sync.WaitGroup
+	for range w.opt.HandleParallel {
+		workers.Go(w.handleWorker)
+	}
+	for range w.opt.CompareParallel {
+		workers.Go(w.compareWorker)
+	}
+	if w.opt.AuditEvery > 0 {
+		workers.Go(func() { w.audit(ctx, w.opt.AuditEvery) })
+	}
+	notesCtx, stopNotes := context.WithCancel(context.WithoutCancel(ctx))
+	var notes sync.WaitGroup
+	notes.Go(func() { w.notes.run(notesCtx, w.opt.BookmarkEvery) })
+
+	w.discover(ctx) // until ctx ends
+
+	w.mu.Lock()
+	w.running = false
+	for _, m := range w.mailboxes {
+		m.stop()
+	}
+	w.mu.Unlock()
+	w.tasks.Wait()
+	w.ready.close()
+	w.toCompare.close()
+	workers.Wait()
+	stopNotes()
+	notes.Wait()
+	return ctx.Err()
+}
+
+// Add watches a mailbox. Mail received from since on is announced, unless a
+// bookmark says that it was dealt with. Adding it again changes nothing.
+func (w *Watcher) Add(name notifier.Mailbox, since time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mailboxes[name] != nil {
+		return
+	}
+	m := &mailbox{
+		name: name, state: Discovering, since: time.Now(), gaps: 1,
+		bookmark: notifier.Bookmark{Mailbox: name, Floor: since.UTC().Truncate(time.Second)},
+	}
+	base := w.life
+	if base == nil {
+		base = context.Background()
+	}
+	m.ctx, m.stop = context.WithCancel(base)
+	w.mailboxes[name] = m
+	w.ask(m, 0)
+}
+
+// Remove ends the watch of a mailbox and forgets its bookmark.
+func (w *Watcher) Remove(name notifier.Mailbox) {
+	w.mu.Lock()
+	m := w.mailboxes[name]
+	delete(w.mailboxes, name)
+	delete(w.asking, m)
+	w.mu.Unlock()
+	if m == nil {
+		return
+	}
+	m.stop()
+	w.unplace(m)
+	w.notes.removed(name)
+}
+
+func (w *Watcher) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.mailboxes)
+}
+
+func (w *Watcher) groupOf(m *mailbox) *group {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.group
+}
+
+// start runs f as a task of Run; it reports false when Run is over.
+func (w *Watcher) start(f func(ctx context.Context)) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.startLocked(f)
+}
+
+func (w *Watcher) startLocked(f func(ctx context.Context)) bool {
+	if !w.running {
+		return false
+	}
+	ctx := w.life
+	w.tasks.Go(func() { f(ctx) })
+	return true
+}
+
+// later calls f after d unless the mailbox is removed or Run ends first.
+func (w *Watcher) later(d time.Duration, m *mailbox, f func()) {
+	m.mu.Lock()
+	m.nextTry = time.Now().Add(d)
+	m.mu.Unlock()
+	t := time.AfterFunc(d, f)
+	context.AfterFunc(m.ctx, func() { t.Stop() })
+}
+
+// handleWorker takes mailboxes with pending events until the queue closes.
+func (w *Watcher) handleWorker() {
+	for m := w.ready.pop(); m != nil; m = w.ready.pop() {
+		w.handle(m)
+	}
+}
+
+// handle deals with the oldest pending events of a mailbox. The bookmark moves
+// only when Handle has made the consequences durable.
+func (w *Watcher) handle(m *mailbox) {
+	events := m.batch()
+	if len(events) == 0 || m.ctx.Err() != nil {
+		return
+	}
+	seen, err := w.opt.Handle(m.ctx, m.name, events)
+	if err != nil {
+		if m.ctx.Err() == nil {
+			w.handleFailed(m, err)
+		}
+		return
+	}
+	mark, more := m.done(events, seen)
+	w.mu.Lock()
+	if w.mailboxes[m.name] == m {
+		w.notes.moved(mark)
+	}
+	w.mu.Unlock()
+	if more {
+		w.ready.push(m)
+	}
+}
+
+// handleFailed lets the mailbox rest, with everything still pending.
+func (w *Watcher) handleFailed(m *mailbox, err error) {
+	m.mu.Lock()
+	m.failures++
+	n := m.failures
+	m.resting = true
+	m.lastErr = err.Error()
+	m.mu.Unlock()
+	w.log.Warn("events not dealt with; trying again", "mailbox", m.name, "try", n, "err", err)
+	if ews.React(err) == ews.Rediscover {
+		w.leave(m, err)
+	}
+	w.later(max(backoff(n-1, retryMin/4, retryMax), backOffTold(err)), m, func() {
+		m.mu.Lock()
+		m.resting = false
+		m.mu.Unlock()
+		w.ready.push(m)
+	})
+}
+
+// load brings the stored bookmark, if there is one, before the first comparison.
+func (w *Watcher) load(ctx context.Context, m *mailbox) error {
+	m.mu.Lock()
+	loaded := m.loaded
+	m.mu.Unlock()
+	if loaded {
+		return nil
+	}
+	b, err := w.opt.Bookmarks.Get(ctx, m.name)
+	switch {
+	case errors.Is(err, bookmark.ErrNotFound):
+		m.mu.Lock()
+		b, m.loaded = m.bookmark, true
+		m.mu.Unlock()
+		w.notes.moved(b)
+		return nil
+	case err != nil:
+		return fmt.Errorf("watch: bookmark of %s: %w", m.name, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.loaded = true
+	if b.Floor.Before(m.bookmark.Floor) {
+		b.Floor = m.bookmark.Floor // of an earlier registration
+	}
+	m.bookmark = b
+	return nil
+}
+
+// backOffTold is the wait the server asked for, 0 when it named none.
+func backOffTold(err error) time.Duration {
+	if e, ok := errors.AsType[*ews.ResponseError](err); ok {
+		return e.BackOff
+	}
+	if e, ok := errors.AsType[*ews.HTTPError](err); ok {
+		return e.RetryAfter
+	}
+	return 0
+}
