@@ -39,6 +39,10 @@ type Device struct {
 	APNs    *APNs  // an iPhone, or
 	WNS     *WNS   // a Windows device
 
+	// ClaimedMailbox is what the credential says; empty: Mailbox. It differs for
+	// an app that asks for what it was not enrolled for.
+	ClaimedMailbox string
+
 	Service   string           // base URL of the registration service
 	Client    *http.Client     // reaches it
 	Authority *Authority       // enrolled by
@@ -57,7 +61,9 @@ type Error struct {
 	} `json:"errors"`
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("%d %s: %s %v", e.Status, e.Title, e.Detail, e.Errors) }
+func (e *Error) Error() string {
+	return fmt.Sprintf("%d %s: %s %v", e.Status, e.Title, e.Detail, e.Errors)
+}
 
 // Outcome is what the service tells of one mail.
 type Outcome struct {
@@ -117,6 +123,15 @@ func (d *Device) Wipe(ctx context.Context) error {
 	return err
 }
 
+// Registered asks whether the service knows the device.
+func (d *Device) Registered(ctx context.Context) (bool, error) {
+	status, _, err := d.do(ctx, http.MethodGet, "", nil)
+	if status == http.StatusNotFound {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Notifications asks what became of the device's mails, newest first.
 func (d *Device) Notifications(ctx context.Context) ([]Outcome, error) {
 	_, body, err := d.do(ctx, http.MethodGet, "/notifications?limit=1000", nil)
@@ -132,7 +147,11 @@ func (d *Device) Notifications(ctx context.Context) ([]Outcome, error) {
 // do makes a request with a fresh credential. The status is 0 without an
 // answer.
 func (d *Device) do(ctx context.Context, method, path string, body []byte) (int, []byte, error) {
-	credential, err := d.Authority.Mint(Claims{Device: d.ID, Mailbox: d.Mailbox})
+	mailbox := d.ClaimedMailbox
+	if mailbox == "" {
+		mailbox = d.Mailbox
+	}
+	credential, err := d.Authority.Mint(Claims{Device: d.ID, Mailbox: mailbox})
 	if err != nil {
 		return 0, nil, err
 	}

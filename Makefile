@@ -1,0 +1,61 @@
+# Mailbell. `make` lists what can be done here.
+
+SHELL := /bin/bash
+GO ?= go
+TOOL := $(GO) tool -modfile=.tools/go.mod
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+PACKAGES := ./...
+FUZZTIME ?= 20s
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## fakes, notifier and sample devices, with a page in the browser
+	$(GO) run ./cmd/lab
+
+.PHONY: test
+test: ## all specs and unit tests, with the race detector
+	$(GO) test -race -timeout 9m $(PACKAGES)
+
+.PHONY: check
+check: ## formatting, vet, staticcheck, dead code, tidy modules, Windows and Linux builds
+	@test -z "$$($(TOOL) gofumpt -l cmd fakes notifier scenarios loadgen 2>/dev/null | tee /dev/stderr)" || { echo 'run: make format'; exit 1; }
+	$(GO) vet $(PACKAGES)
+	GOOS=windows $(GO) vet ./cmd/notifier ./notifier/...
+	GOOS=windows CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/notifier
+	CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/notifier
+	$(TOOL) staticcheck $(PACKAGES)
+	$(GO) mod tidy -diff
+
+.PHONY: format
+format: ## gofumpt over everything
+	$(TOOL) gofumpt -w $$(git ls-files '*.go')
+
+.PHONY: bench
+bench: ## micro benchmarks, ready for benchstat
+	$(GO) test -run '^$$' -bench . -benchmem ./notifier/... ./fakes/...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	@set -e; for f in $$(git grep -lE '^func Fuzz' -- '*_test.go'); do \
+	  for t in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*).*/\1/p' $$f); do \
+	    echo "== $$t in $$(dirname $$f)"; $(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f); done; done
+
+.PHONY: build
+build: ## bin/notifier, bin/fakes, bin/lab
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+.PHONY: dist
+dist: ## static notifier binaries for Linux and Windows, with checksums
+	@mkdir -p dist
+	for os in linux windows; do for arch in amd64 arm64; do \
+	  ext=$$([ $$os = windows ] && echo .exe || true); \
+	  GOOS=$$os GOARCH=$$arch CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o dist/mailbell-notifier-$$os-$$arch$$ext ./cmd/notifier || exit 1; done; done
+	cd dist && sha256sum mailbell-notifier-* > SHA256SUMS && cat SHA256SUMS
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist .scratch

@@ -1,0 +1,69 @@
+package fakeapns
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+)
+
+// verdict is what becomes of a request. The zero value means "nothing against
+// it".
+type verdict struct {
+	status     int
+	reason     string
+	timestamp  time.Time // of a 410
+	retryAfter time.Duration
+	html       bool // the error body is a proxy's page
+
+	id, uniqueID string
+	effect       string // what the device did with it
+	composition  string // what is wrong with the payload, though it was accepted
+	fault        string // that struck
+	delay        time.Duration
+	cut          bool // accepted, and the answer is lost with the connection
+	last         bool // the connection ends after this answer
+	limit        uint32
+}
+
+// refuse is the verdict with a reason of the table.
+func refuse(reason string) verdict { return verdict{status: statuses[reason], reason: reason} }
+
+func (v *verdict) passed() bool { return v.status == 0 }
+
+// points is what the verdict costs the connection.
+func (v *verdict) points() int {
+	switch {
+	case v.reason == "BadDeviceToken":
+		return badTokenPoints
+	case v.status/100 == 4 && v.status != 410:
+		return 1
+	}
+	return 0
+}
+
+func (v *verdict) contentType() string {
+	if v.html {
+		return "text/html"
+	}
+	return "application/json"
+}
+
+// body is the answer's body; nil: none.
+func (v *verdict) body() []byte {
+	if v.status == 200 {
+		return nil
+	}
+	if v.html {
+		return []byte("<html><body><h1>" + strconv.Itoa(v.status) + "</h1></body></html>")
+	}
+	var out struct {
+		Reason    string `json:"reason"`
+		Timestamp int64  `json:"timestamp,omitempty"` // milliseconds
+	}
+	out.Reason = v.reason
+	if v.status == 410 {
+		out.Timestamp = v.timestamp.UnixMilli()
+	}
+	b, _ := json.Marshal(out) // a string and a number have a JSON form
+	return b
+}

@@ -1,0 +1,206 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"mailbell/notifier"
+	"mailbell/notifier/autodiscover"
+	"mailbell/notifier/compose"
+	"mailbell/notifier/httpauth"
+	"mailbell/notifier/watch"
+)
+
+// newWatcher joins Exchange, the composer and the queue. Mailboxes come and go
+// with the registrations.
+func (a *App) newWatcher(l *lifecycle) error {
+	accounts, discover, err := a.accounts(l)
+	if err != nil {
+		return err
+	}
+	var w *watch.Watcher
+	composer, err := compose.New(compose.Options{
+		Reader: reader(func(ctx context.Context, m notifier.Mailbox, ids []notifier.ItemID) (compose.Reading, error) {
+			r, err := w.Read(ctx, m, ids)
+			return compose.Reading{Messages: r.Messages, Gone: r.Gone, Poison: r.Poison, Unread: r.Unread}, err
+		}),
+		Devices: a.view.Mailbox,
+		Policy:  a.opt.Policy,
+		Queue:   a.stores.Queue.Put,
+		Ledger:  a.stores.Ledger.Append,
+		Logger:  a.opt.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	x := a.opt.Exchange
+	w, err = watch.New(watch.Options{
+		Accounts: accounts, Discover: discover, Bookmarks: a.stores.Bookmarks, Handle: composer.Handle,
+		Version: x.Schema, PreferInternalURL: x.PreferInternalURL, NoBadge: x.NoBadge,
+		SilenceMax: x.SilenceMax, AuditEvery: x.AuditEvery, UserAgent: userAgent, Logger: a.opt.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	a.watch = w
+	a.view.OnChange(func(m notifier.Mailbox, devices []notifier.Registration) {
+		if len(devices) == 0 || !a.opt.Policy.Approved(m) {
+			w.Remove(m)
+			return
+		}
+		since := devices[0].Created
+		for _, d := range devices[1:] {
+			if d.Created.Before(since) {
+				since = d.Created
+			}
+		}
+		w.Add(m, since)
+	})
+	return nil
+}
+
+// userAgent is stable and own: administrators filter EWS by it (EWS "How to:
+// Control access to EWS in Exchange").
+const userAgent = "Mailbell/1"
+
+type reader func(context.Context, notifier.Mailbox, []notifier.ItemID) (compose.Reading, error)
+
+func (f reader) Read(ctx context.Context, m notifier.Mailbox, ids []notifier.ItemID) (compose.Reading, error) {
+	return f(ctx, m, ids)
+}
+
+// streamsMax bounds an account's streaming connections: two for each full
+// group, and as many again for the partial ones.
+func streamsMax(mailboxes int) int { return 4*(mailboxes/watch.StreamMembersMax+1) + 4 }
+
+// accounts makes each listener account's connections. Requests and streams
+// have pools of their own, so that streams cannot starve requests.
+func (a *App) accounts(l *lifecycle) ([]watch.Account, discoverFunc, error) {
+	x := a.opt.Exchange
+	var list []watch.Account
+	var clients []*autodiscover.Client
+	anonymous, err := a.pool(l, httpauth.Options{Account: "anonymous", Credentials: httpauth.None{}, SlotsMax: 4, HeaderTimeout: 10 * time.Second})
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, acc := range x.Accounts {
+		if acc.Name == "" || acc.Credentials == nil {
+			return nil, nil, fmt.Errorf("app: Exchange.Accounts[%d]: Name and Credentials are needed", i)
+		}
+		mailboxes, requests := acc.Mailboxes, acc.RequestsMax
+		if mailboxes == 0 {
+			mailboxes = watch.AccountMailboxesMax
+		}
+		if requests == 0 {
+			requests = RequestsMax
+		}
+		pool := httpauth.Options{Account: acc.Name, Credentials: acc.Credentials, SlotsMax: requests, Hosts: tokenHosts(acc.Credentials, x)}
+		ordinary, err := a.pool(l, pool)
+		if err != nil {
+			return nil, nil, err
+		}
+		pool.SlotsMax = streamsMax(mailboxes)
+		streams, err := a.pool(l, pool)
+		if err != nil {
+			return nil, nil, err
+		}
+		list = append(list, watch.Account{Name: acc.Name, Capacity: mailboxes, Requests: ordinary, Streams: streams})
+		if x.EWSURL != "" {
+			continue
+		}
+		c, err := autodiscover.New(autodiscover.Options{
+			Transport: ordinary, Anonymous: anonymous, LookupSRV: a.opt.Network.LookupSRV, Endpoints: x.Endpoints,
+			RedirectHosts: x.RedirectHosts, AddressDomains: x.AddressDomains, UserAgent: userAgent, Logger: a.opt.Logger,
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		clients = append(clients, c)
+	}
+	if x.EWSURL != "" {
+		return list, fixedURL(x.EWSURL), nil
+	}
+	return list, firstThatMay(clients), nil
+}
+
+func (a *App) pool(l *lifecycle, o httpauth.Options) (*httpauth.Pool, error) {
+	o.Dial = a.opt.Network.dialer()
+	o.TLS = &tls.Config{RootCAs: a.opt.Network.RootCAs, MinVersion: tls.VersionTLS12}
+	o.Logger = a.opt.Logger
+	p, err := httpauth.NewPool(o)
+	if err != nil {
+		return nil, err
+	}
+	l.push("connections of "+o.Account, func(context.Context) error { return p.Close() })
+	return p, nil
+}
+
+// officeHosts are where a token for Exchange Online may go (Microsoft 365 "URLs
+// and IP address ranges", Exchange Online, and the clouds of their own).
+var officeHosts = []string{
+	"outlook.office365.com", "*.outlook.com", "*.office365.us", "*.partner.outlook.cn", "*.outlook.sovcloud.fr", "*.outlook.sovcloud.de",
+	"outlook.office.com", "*.office365.com",
+}
+
+// tokenHosts are the hosts that may see an account's credentials: of a token,
+// its audience's and those that the configuration names; of a password, those
+// that Autodiscover finds by its own rules.
+func tokenHosts(c httpauth.Credentials, x Exchange) []string {
+	if _, ok := c.(httpauth.Bearer); !ok {
+		return nil
+	}
+	hosts := append([]string(nil), officeHosts...)
+	named := []string{x.EWSURL}
+	for _, u := range x.Endpoints {
+		named = append(named, u)
+	}
+	for _, s := range named {
+		if u, err := url.Parse(s); err == nil && u.Hostname() != "" {
+			hosts = append(hosts, u.Hostname())
+		}
+	}
+	return append(hosts, x.RedirectHosts...)
+}
+
+type discoverFunc = func(ctx context.Context, addresses []string) []autodiscover.Result
+
+// fixedURL answers for every mailbox without asking anybody.
+func fixedURL(url string) discoverFunc {
+	return func(_ context.Context, addresses []string) []autodiscover.Result {
+		out := make([]autodiscover.Result, len(addresses))
+		for i, a := range addresses {
+			out[i] = autodiscover.Result{Address: a, Settings: autodiscover.Settings{Address: a, EWSURL: url}}
+		}
+		return out
+	}
+}
+
+// firstThatMay asks with the first account, and again with the next one for
+// those mailboxes where the account's credentials were refused.
+func firstThatMay(clients []*autodiscover.Client) discoverFunc {
+	return func(ctx context.Context, addresses []string) []autodiscover.Result {
+		out := clients[0].Discover(ctx, addresses)
+		for _, c := range clients[1:] {
+			var again []string
+			var at []int
+			for i, r := range out {
+				if isRejected(r.Err) {
+					again, at = append(again, addresses[i]), append(at, i)
+				}
+			}
+			if len(again) == 0 {
+				break
+			}
+			for j, r := range c.Discover(ctx, again) {
+				out[at[j]] = r
+			}
+		}
+		return out
+	}
+}
+
+var _ http.RoundTripper = (*httpauth.Pool)(nil)

@@ -1,0 +1,53 @@
+package compose
+
+import (
+	"strings"
+
+	"github.com/rivo/uniseg"
+)
+
+// ellipsis stands for what was cut off.
+const ellipsis = "…"
+
+// cost is how many bytes a text takes once it is encoded. It must add up: the
+// cost of two texts one after the other is the sum of theirs.
+type cost func(string) int
+
+// shorten returns s if it costs at most budget, and otherwise its longest
+// beginning that does together with an ellipsis, cut at a border between
+// grapheme clusters (Unicode "Text Segmentation") and without spaces at its
+// end. When not even the ellipsis fits it returns nothing.
+func shorten(s string, budget int, of cost) string {
+	if of(s) <= budget {
+		return s
+	}
+	budget -= of(ellipsis)
+	if budget < 0 {
+		return ""
+	}
+	keep, state := 0, -1
+	for rest := s; rest != ""; {
+		var cluster string
+		cluster, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		if budget -= of(cluster); budget < 0 {
+			break
+		}
+		if strings.TrimSpace(cluster) != "" {
+			keep = len(s) - len(rest)
+		}
+	}
+	return s[:keep] + ellipsis
+}
+
+// fit shortens texts, the first first, until size is at most limit or nothing
+// is left to cut. size is asked anew after each text.
+func fit(limit int, size func() int, of cost, texts ...*string) bool {
+	for _, t := range texts {
+		over := size() - limit
+		if over <= 0 {
+			return true
+		}
+		*t = shorten(*t, of(*t)-over, of)
+	}
+	return size() <= limit
+}

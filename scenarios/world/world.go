@@ -1,0 +1,315 @@
+// Package world is the stage of the scenarios: the simulated servers, one
+// notifier, and the devices of the people in the story.
+//
+// A story is told once and runs twice: in virtual time, inside a bubble, over a
+// network in memory and with the stores in memory; and in real time, over
+// loopback sockets and with the durable engine. Its verbs wait; a story never
+// sleeps for a guess. When it ends, the oracle judges the journal.
+package world
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"mailbell/fakes"
+	"mailbell/fakes/control"
+	"mailbell/fakes/exchange"
+	"mailbell/fakes/fakedevice"
+	"mailbell/fakes/fault"
+	"mailbell/fakes/journal"
+	"mailbell/fakes/memnet"
+	"mailbell/notifier"
+	"mailbell/notifier/api"
+	"mailbell/notifier/apns"
+	"mailbell/notifier/app"
+	"mailbell/notifier/bookmark"
+	"mailbell/notifier/compose"
+	"mailbell/notifier/engine"
+	"mailbell/notifier/httpauth"
+	"mailbell/notifier/ledger"
+	"mailbell/notifier/queue"
+	"mailbell/notifier/registry"
+	"mailbell/notifier/wns"
+	"mailbell/scenarios/oracle"
+)
+
+// host is where the registration service lives in the world.
+const host = "mailbell.contoso.test:8443"
+
+// Options set a stage. The zero value has one approved domain, calm servers and
+// nobody in it.
+type Options struct {
+	Real    bool // real time, loopback and the durable engine
+	Version exchange.Version
+	Profile fault.Profile
+	Seed    int64
+	Policy  *compose.Policy    // nil: everybody is served and sees everything
+	Change  func(*app.Options) // last word on the notifier's options; nil: none
+	// VirtualOnly leaves the telling in real time out: it would take too long.
+	VirtualOnly bool
+	Patient     time.Duration // how long a verb waits; 0: 30 minutes virtual, 30 seconds real
+}
+
+// World is the stage of one story.
+type World struct {
+	*fakes.World
+	Ctx       context.Context // ends when the story must have ended
+	App       *app.App
+	Authority *fakedevice.Authority
+
+	opt     Options
+	stores  *app.Stores
+	dir     string
+	cancel  context.CancelFunc
+	devices []*Device
+	people  map[string]bool
+	patient time.Duration
+}
+
+// Story tells one story in both kinds of time.
+func Story(text string, o Options, tell func(*World)) {
+	GinkgoHelper()
+	play := func(o Options) {
+		GinkgoHelper()
+		w := New(o)
+		defer w.Close()
+		tell(w)
+		w.MustHaveKeptThePromise()
+	}
+	It(text, Label("virtual"), func() { Bubble(func() { play(o) }) })
+	if !o.VirtualOnly {
+		It(text+" (real time)", Label("real"), func() {
+			o := o
+			o.Real = true
+			play(o)
+		})
+	}
+}
+
+// New sets a stage. The notifier runs when it returns.
+func New(o Options) *World {
+	GinkgoHelper()
+	w := &World{opt: o, people: map[string]bool{}, patient: o.Patient}
+	if w.patient == 0 {
+		w.patient = 30 * time.Minute
+		if o.Real {
+			w.patient = 30 * time.Second
+		}
+	}
+	w.Ctx, w.cancel = context.WithTimeout(context.Background(), 100*24*time.Hour)
+	f := fakes.Options{Version: o.Version, Profile: o.Profile, Seed: o.Seed}
+	if !o.Real {
+		f.Network = memnet.New(memnet.Options{Seed: o.Seed})
+	}
+	var err error
+	w.World, err = fakes.Start(f)
+	Expect(err).NotTo(HaveOccurred())
+	w.Authority, err = fakedevice.NewAuthority()
+	Expect(err).NotTo(HaveOccurred())
+	if o.Real {
+		w.dir, err = os.MkdirTemp("", "mailbell-world-")
+		Expect(err).NotTo(HaveOccurred())
+	} else {
+		w.stores = &app.Stores{Registry: registry.NewMemory(), Queue: queue.NewMemory(queue.MemoryOptions{}), Bookmarks: bookmark.NewMemory(), Ledger: ledger.NewMemory()}
+	}
+	w.StartNotifier()
+	return w
+}
+
+// Close clears the stage.
+func (w *World) Close() {
+	GinkgoHelper()
+	w.StopNotifier()
+	Expect(w.World.Close()).To(Succeed())
+	w.cancel()
+	if w.dir != "" {
+		Expect(os.RemoveAll(w.dir)).To(Succeed())
+	}
+}
+
+// StartNotifier brings up the notifier, with what its stores remember.
+func (w *World) StartNotifier() {
+	GinkgoHelper()
+	a, err := app.New(w.options())
+	Expect(err).NotTo(HaveOccurred())
+	Expect(a.Start(w.Ctx)).To(Succeed())
+	w.App = a
+}
+
+// StopNotifier ends it in good order.
+func (w *World) StopNotifier() {
+	GinkgoHelper()
+	if w.App == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(w.Ctx, time.Minute)
+	defer cancel()
+	Expect(w.App.Stop(ctx)).To(Succeed())
+	w.App = nil
+}
+
+func (w *World) options() app.Options {
+	GinkgoHelper()
+	key, err := apns.LoadKey(w.ProviderKeyPEM(), fakes.KeyID, fakes.TeamID)
+	Expect(err).NotTo(HaveOccurred())
+	trusted, err := api.ParseTrustedKey(w.Authority.PublicKeyPEM())
+	Expect(err).NotTo(HaveOccurred())
+	cert, err := w.World.Authority.Server("mailbell.contoso.test")
+	Expect(err).NotTo(HaveOccurred())
+	policy := w.opt.Policy
+	if policy == nil {
+		policy = &compose.Policy{Rules: []compose.Rule{{Mailbox: "*", Approved: true, Preview: true}}}
+	}
+	o := app.Options{
+		Stores: w.stores,
+		Network: app.Network{
+			Dial:      w.Dial,
+			Listen:    func(_, addr string) (net.Listener, error) { return w.Network.Listen(addr) },
+			LookupSRV: noSRV,
+			RootCAs:   w.World.Authority.Pool(),
+		},
+		Exchange: app.Exchange{Accounts: []app.ListenerAccount{{
+			Name: "listener", Credentials: httpauth.NTLM{User: w.ListenerUser(), Password: httpauth.Secret(w.ListenerPassword())},
+		}}},
+		Policy: *policy,
+		APNs: []app.APNs{
+			{Environment: notifier.Production, Key: key},
+			{Environment: notifier.Development, Key: key},
+		},
+		WNS:    []wns.App{{Name: fakes.WNSApp, Kind: wns.PartnerCenter, PackageSID: fakes.PackageSID, Secret: w.WNSSecret()}},
+		API:    app.API{Listen: host, TLS: &cert, Keys: []api.TrustedKey{trusted}},
+		Logger: slog.New(slog.NewTextHandler(logWriter(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	if w.dir != "" {
+		o.Engine = engine.Options{Dir: w.dir, Key: []byte("0123456789abcdef0123456789abcdef")}
+	}
+	if w.opt.Change != nil {
+		w.opt.Change(&o)
+	}
+	return o
+}
+
+// logWriter is where the notifier's log goes: a failing spec shows it.
+func logWriter() io.Writer { return GinkgoWriter }
+
+func noSRV(_ context.Context, service, proto, name string) (string, []*net.SRV, error) {
+	return "", nil, &net.DNSError{Err: "no such host", Name: "_" + service + "._" + proto + "." + name, IsNotFound: true}
+}
+
+// client reaches the registration service as a device does.
+func (w *World) client() *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: w.Dial, TLSClientConfig: &tls.Config{RootCAs: w.World.Authority.Pool()}, DisableKeepAlives: true}, Timeout: time.Minute}
+}
+
+// Person makes sure that somebody has a mailbox and returns its address.
+func (w *World) Person(name string) string {
+	GinkgoHelper()
+	address := name + "@" + w.Domain()
+	if !w.people[address] {
+		Expect(w.Organisation.AddMailbox(address, exchange.MailboxOptions{})).To(Succeed())
+		w.people[address] = true
+	}
+	return address
+}
+
+// Mail delivers a mail with a subject to a mailbox, by way of transport.
+func (w *World) Mail(to, subject string) string {
+	GinkgoHelper()
+	return w.Letter(control.Letter{To: []string{to}, From: "Ada Example <ada@fabrikam.test>", Subject: subject, Body: "Body of " + subject})
+}
+
+// Letter delivers any letter to its first recipient and returns the item's ID.
+func (w *World) Letter(l control.Letter) string {
+	GinkgoHelper()
+	from, raw, err := l.Message()
+	Expect(err).NotTo(HaveOccurred())
+	got, err := w.Organisation.Deliver(exchange.Envelope{From: from, To: l.To, Raw: raw})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(got).NotTo(BeEmpty())
+	Expect(got[0].Err).NotTo(HaveOccurred())
+	return got[0].Item
+}
+
+// Await waits for a journal entry from the beginning of the story on.
+func (w *World) Await(what string, match func(journal.Entry) bool) journal.Entry {
+	GinkgoHelper()
+	ctx, cancel := context.WithTimeout(w.Ctx, w.patient)
+	defer cancel()
+	e, err := w.Journal.Await(ctx, 0, match)
+	if err != nil {
+		Fail(fmt.Sprintf("awaited in vain for %s: %s", what, w.scene()))
+	}
+	return e
+}
+
+// scene says how things stand, for a failure.
+func (w *World) scene() string {
+	s := fmt.Sprintf("journal has %d entries", w.Journal.Last())
+	if w.App != nil && w.App.Watcher() != nil {
+		s += fmt.Sprintf("; watcher %+v", w.App.Watcher().Stats())
+		for _, d := range w.devices {
+			if st, ok := w.App.Watcher().Explain(notifier.Mailbox(d.Mailbox)); ok {
+				s += fmt.Sprintf("\n  %+v", st)
+			}
+		}
+	}
+	return s
+}
+
+// AwaitStreaming waits until every mailbox with a device is on a stream and
+// compared.
+func (w *World) AwaitStreaming() {
+	GinkgoHelper()
+	deadline := time.Now().Add(w.patient)
+	for {
+		s := w.App.Watcher().Stats()
+		if s.Mailboxes > 0 && s.ByState["streaming"] == s.Mailboxes {
+			return
+		}
+		if time.Now().After(deadline) {
+			Fail("not every mailbox is on a stream: " + w.scene())
+		}
+		pause(10 * time.Millisecond)
+	}
+}
+
+// pause gives way for a moment while a condition is polled.
+func pause(d time.Duration) {
+	t := time.NewTimer(d)
+	<-t.C
+}
+
+// Judge has the oracle judge the story so far.
+func (w *World) Judge() oracle.Report {
+	GinkgoHelper()
+	for _, d := range w.devices {
+		d.showReceipts()
+	}
+	return oracle.Judge(w.Journal.After(0))
+}
+
+// MustHaveKeptThePromise waits until nothing is outstanding, then has the
+// oracle judge the whole story.
+func (w *World) MustHaveKeptThePromise() {
+	GinkgoHelper()
+	deadline := time.Now().Add(w.patient)
+	for {
+		r := w.Judge()
+		if r.Count("lost") == 0 || time.Now().After(deadline) {
+			AddReportEntry("oracle", r.String(), ReportEntryVisibilityFailureOrVerbose)
+			Expect(r.Findings).To(BeEmpty(), r.String)
+			return
+		}
+		pause(50 * time.Millisecond)
+	}
+}
