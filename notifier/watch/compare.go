@@ -86,12 +86,10 @@ func (w *Watcher) missing(ctx context.Context, c *ews.Client, m *mailbox, mark n
 	}
 }
 
-// compareWorker takes mailboxes that need a comparison until the queue closes.
-func (w *Watcher) compareWorker() {
-	for m := w.toCompare.pop(); m != nil; m = w.toCompare.pop() {
-		if err := w.compare(m.ctx, m, notifier.FromCatchUp); err != nil && m.ctx.Err() == nil {
-			w.compareFailed(m, err)
-		}
+// catchUp compares a mailbox that has an open gap.
+func (w *Watcher) catchUp(m *mailbox) {
+	if err := w.compare(m.ctx, m, notifier.FromCatchUp); err != nil && m.ctx.Err() == nil {
+		w.compareFailed(m, err)
 	}
 }
 

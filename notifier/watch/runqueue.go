@@ -3,17 +3,27 @@ package watch
 import "sync"
 
 // runqueue hands each queued mailbox to one worker at a time. A mailbox stands
-// in it at most once, so it is bounded by the number of mailboxes.
+// in it at most once, so it is bounded by the number of mailboxes; one that is
+// queued again while a worker has it waits until the worker is done.
 type runqueue struct {
 	mu     sync.Mutex
 	cond   sync.Cond
 	list   []*mailbox
-	queued map[*mailbox]bool
+	states map[*mailbox]runState
 	closed bool
 }
 
+// runState is where a mailbox stands; absent: neither waits nor is worked on.
+type runState uint8
+
+const (
+	runWaiting runState = iota + 1 // in the list
+	runWorking                     // a worker has it
+	runAgain                       // a worker has it, and it was queued meanwhile
+)
+
 func newRunqueue() *runqueue {
-	q := &runqueue{queued: map[*mailbox]bool{}}
+	q := &runqueue{states: map[*mailbox]runState{}}
 	q.cond.L = &q.mu
 	return q
 }
@@ -21,15 +31,33 @@ func newRunqueue() *runqueue {
 func (q *runqueue) push(m *mailbox) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || q.queued[m] {
+	switch q.states[m] {
+	case runWaiting, runAgain:
+	case runWorking:
+		q.states[m] = runAgain
+	default:
+		q.addLocked(m)
+	}
+}
+
+func (q *runqueue) addLocked(m *mailbox) {
+	if q.closed {
 		return
 	}
-	q.queued[m] = true
+	q.states[m] = runWaiting
 	q.list = append(q.list, m)
 	q.cond.Signal()
 }
 
-// pop waits for a mailbox; nil means closed.
+// work hands mailboxes to do until the queue closes. Any number of goroutines
+// may call it.
+func (q *runqueue) work(do func(*mailbox)) {
+	for m := q.pop(); m != nil; m = q.pop() {
+		do(m)
+		q.done(m)
+	}
+}
+
 func (q *runqueue) pop() *mailbox {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -42,8 +70,18 @@ func (q *runqueue) pop() *mailbox {
 	m := q.list[0]
 	q.list[0] = nil
 	q.list = q.list[1:]
-	delete(q.queued, m)
+	q.states[m] = runWorking
 	return m
+}
+
+func (q *runqueue) done(m *mailbox) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	again := q.states[m] == runAgain
+	delete(q.states, m)
+	if again {
+		q.addLocked(m)
+	}
 }
 
 func (q *runqueue) close() {

@@ -50,6 +50,7 @@ type stage struct {
 	ended   chan error
 
 	mu     sync.Mutex
+	busy   map[notifier.Mailbox]bool // in Handle now
 	events []notifier.Event
 	fail   error // what Handle answers, nil for success
 }
@@ -58,7 +59,7 @@ type stage struct {
 func inBubble(t *testing.T, tell func(*stage)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &stage{t: t, faults: fault.New(1), journal: journal.New(), net: memnet.New(memnet.Options{Seed: 1}), marks: bookmark.NewMemory()}
+		s := &stage{t: t, faults: fault.New(1), journal: journal.New(), net: memnet.New(memnet.Options{Seed: 1}), marks: bookmark.NewMemory(), busy: map[notifier.Mailbox]bool{}}
 		s.serve()
 		s.start(watch.Options{})
 		tell(s)
@@ -130,6 +131,18 @@ func (s *stage) end() {
 // handle is the rest of the path: it remembers the events and, as the real one
 // does, knows the received time of what it read.
 func (s *stage) handle(ctx context.Context, m notifier.Mailbox, events []notifier.Event) ([]notifier.SeenItem, error) {
+	s.mu.Lock()
+	if s.busy[m] {
+		s.t.Errorf("%s is handled twice at the same time", m)
+	}
+	s.busy[m] = true
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.busy, m)
+		s.mu.Unlock()
+	}()
+	time.Sleep(5 * time.Millisecond) // as long as a real one takes
 	ids := make([]notifier.ItemID, len(events))
 	for i, e := range events {
 		ids[i] = e.Item
@@ -250,6 +263,20 @@ func TestMailDuringACutStreamIsFoundAfterwards(t *testing.T) {
 			s.org.CutStreams("")
 			ids = append(ids, s.mail(ada, fmt.Sprint("cut ", i)), s.mail(ben, fmt.Sprint("cut ", i)))
 			s.pass(3 * time.Second)
+		}
+		s.pass(time.Minute)
+		s.mustHandle(ids...)
+	})
+}
+
+func TestABurstIsHandledByOneWorkerAtATime(t *testing.T) {
+	inBubble(t, func(s *stage) {
+		s.watcher.Add(ada, time.Now())
+		s.pass(5 * time.Second)
+		var ids []notifier.ItemID
+		for i := range 120 {
+			ids = append(ids, s.mail(ada, fmt.Sprint("burst ", i)))
+			s.pass(time.Millisecond)
 		}
 		s.pass(time.Minute)
 		s.mustHandle(ids...)

@@ -82,10 +82,10 @@ func (w *Watcher) Run(ctx context.Context) error {
 
 	var workers sync.WaitGroup
 	for range w.opt.HandleParallel {
-		workers.Go(w.handleWorker)
+		workers.Go(func() { w.ready.work(w.handle) })
 	}
 	for range w.opt.CompareParallel {
-		workers.Go(w.compareWorker)
+		workers.Go(func() { w.toCompare.work(w.catchUp) })
 	}
 	if w.opt.AuditEvery > 0 {
 		workers.Go(func() { w.audit(ctx, w.opt.AuditEvery) })
@@ -182,13 +182,6 @@ func (w *Watcher) later(d time.Duration, m *mailbox, f func()) {
 	m.mu.Unlock()
 	t := time.AfterFunc(d, f)
 	context.AfterFunc(m.ctx, func() { t.Stop() })
-}
-
-// handleWorker takes mailboxes with pending events until the queue closes.
-func (w *Watcher) handleWorker() {
-	for m := w.ready.pop(); m != nil; m = w.ready.pop() {
-		w.handle(m)
-	}
 }
 
 // handle deals with the oldest pending events of a mailbox. The bookmark moves
