@@ -197,7 +197,7 @@ func TestWrongUsageIsToldApartFromFailure(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		code int
-	}{{[]string{"--help"}, 0}, {[]string{"--version"}, 0}, {[]string{"--profile", "nice"}, 2}, {[]string{"--exchange", "5.5"}, 2}, {[]string{"--mailboxes", "-1"}, 1}, {[]string{"--nonsense"}, 2}} {
+	}{{[]string{"--help"}, 0}, {[]string{"--version"}, 0}, {[]string{"--profile", "nice"}, 2}, {[]string{"--exchange", "5.5"}, 2}, {[]string{"--mailboxes=-1"}, 1}, {[]string{"--nonsense"}, 2}} {
 		var out, errs bytes.Buffer
 		if code := run(t.Context(), c.args, &out, &errs); code != c.code {
 			t.Errorf("%v: %d, want %d: %s", c.args, code, c.code, errs.String())

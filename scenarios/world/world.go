@@ -303,7 +303,7 @@ func (w *World) Judge() oracle.Report {
 // oracle judge the whole story.
 func (w *World) MustHaveKeptThePromise() {
 	GinkgoHelper()
-	deadline := time.Now().Add(w.patient)
+	deadline, wait := time.Now().Add(w.patient), 10*time.Millisecond
 	for {
 		r := w.Judge()
 		if r.Count("lost") == 0 || time.Now().After(deadline) {
@@ -311,6 +311,7 @@ func (w *World) MustHaveKeptThePromise() {
 			Expect(r.Findings).To(BeEmpty(), r.String)
 			return
 		}
-		pause(50 * time.Millisecond)
+		pause(wait)
+		wait = min(2*wait, w.patient/100) // a judgement reads the whole journal
 	}
 }
