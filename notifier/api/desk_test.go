@@ -56,16 +56,18 @@ type desk struct {
 	onWipe func(notifier.DeviceID) error
 }
 
-// brittle is a registry that fails on request.
+// brittle is a registry that fails, or takes its time, on request.
 type brittle struct {
 	*registry.Memory
-	err error
+	err  error
+	slow time.Duration // of a Put
 }
 
 func (b *brittle) Put(ctx context.Context, r notifier.Registration) (uint64, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
+	time.Sleep(b.slow)
 	return b.Memory.Put(ctx, r)
 }
 

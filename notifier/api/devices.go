@@ -35,7 +35,12 @@ func (a *API) put(w http.ResponseWriter, r *http.Request, c credential, id notif
 		notApproved.with("ask your administrator to approve the mailbox").write(w)
 		return
 	}
-	defer a.locks.lock("device "+string(id), "mailbox "+string(reg.Mailbox))()
+	unlock, err := a.locks.lock(r.Context(), "device "+string(id), "mailbox "+string(reg.Mailbox))
+	if err != nil {
+		a.failed("registration cannot be written", err).write(w)
+		return
+	}
+	defer unlock()
 	status, bad := a.store(r.Context(), &reg)
 	if bad != nil {
 		bad.write(w)
@@ -128,8 +133,13 @@ func (a *API) get(w http.ResponseWriter, r *http.Request, c credential, id notif
 func (a *API) delete(w http.ResponseWriter, r *http.Request, _ credential, id notifier.DeviceID) {
 	ctx, done := context.WithTimeout(context.WithoutCancel(r.Context()), removalTimeout)
 	defer done()
-	defer a.locks.lock("device " + string(id))()
-	err := a.opt.Registry.Delete(ctx, id, 0)
+	unlock, err := a.locks.lock(ctx, "device "+string(id))
+	if err != nil {
+		a.failed("registration cannot be removed", err).write(w)
+		return
+	}
+	defer unlock()
+	err = a.opt.Registry.Delete(ctx, id, 0)
 	if err != nil && !errors.Is(err, registry.ErrNotFound) {
 		a.failed("registration cannot be removed", err).write(w)
 		return

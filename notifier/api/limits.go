@@ -3,6 +3,8 @@ package api
 import (
 	"fmt"
 	"time"
+
+	"mailbell/notifier/ledger"
 )
 
 // Limits bound what clients may ask. 0 in a field means the default.
@@ -27,7 +29,7 @@ const (
 	// notificationsDefault and notificationsMax bound one answer about what
 	// became of mails.
 	notificationsDefault = 50
-	notificationsMax     = 1000
+	notificationsMax     = ledger.ReadMax
 
 	// tokenDigitsMin and tokenDigitsMax bound an APNs token in hex digits. Apple
 	// promises no length (Apple "Sending notification requests to APNs"); tokens

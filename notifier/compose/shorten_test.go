@@ -166,8 +166,9 @@ func TestThePreviewIsCutFirstThenTheSubjectThenTheSender(t *testing.T) {
 			if err := xml.Unmarshal(payload, &x); err != nil {
 				t.Fatal(err)
 			}
-			if x.Binding.Texts[0].Text == words.sender && c.senderCut {
-				t.Error("WNS: the sender was not cut")
+			shown := x.Binding.Texts
+			if cut := [3]bool{shown[0].Text != words.sender, shown[1].Text != words.subject, shown[2].Text != words.preview}; cut != [3]bool{c.senderCut, c.subjectCut, c.previewCut} {
+				t.Errorf("WNS cut sender, subject, preview: %v", cut)
 			}
 			if len(payload) < WNSPayloadMax-16 && c.previewCut {
 				t.Errorf("WNS: %d bytes, more was cut than needed", len(payload))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,18 +14,18 @@ import (
 )
 
 func TestADeliveredPushLeavesTheQueueAfterItsReceipt(t *testing.T) {
-	var depthAtReceipt int
+	var depthAtReceipt atomic.Int64
 	bubble(t, func(d *desk) {
 		d.opt.Ledger = ledgerFunc(func(ctx context.Context, r ...notifier.Receipt) error {
-			depthAtReceipt = d.depth()
+			depthAtReceipt.Store(int64(d.depth()))
 			return d.ledger.Append(ctx, r...)
 		})
 	}, func(d *desk) {
 		d.push("phone")
 		time.Sleep(time.Second)
 		d.expect("phone", notifier.Delivered, notifier.ReasonAccepted)
-		if depthAtReceipt != 1 || d.depth() != 0 {
-			t.Errorf("%d queued at the receipt and %d after it", depthAtReceipt, d.depth())
+		if depthAtReceipt.Load() != 1 || d.depth() != 0 {
+			t.Errorf("%d queued at the receipt and %d after it", depthAtReceipt.Load(), d.depth())
 		}
 		if s := d.Stats().Lanes[notifier.APNs]; s.Delivered != 1 || s.InFlight != 0 {
 			t.Errorf("stats %+v", s)
@@ -42,8 +43,8 @@ func TestPushesInFlightAreBounded(t *testing.T) {
 			d.push(notifier.DeviceID(fmt.Sprint("phone", i)))
 		}
 		time.Sleep(time.Minute)
-		if d.depth() != 0 || d.provider.max != 4 {
-			t.Errorf("%d left, %d in flight at most", d.depth(), d.provider.max)
+		if d.depth() != 0 || d.provider.inFlightMax() != 4 {
+			t.Errorf("%d left, %d in flight at most", d.depth(), d.provider.inFlightMax())
 		}
 	})
 }
@@ -236,11 +237,11 @@ func TestASendingThatNeverEndsIsCutOff(t *testing.T) {
 
 func TestWhatWasDeliveredIsNotSentAgainWhenItCannotBeWrittenDown(t *testing.T) {
 	outage := errors.New("ledger is away")
-	var broken bool
+	var broken atomic.Bool
 	bubble(t, func(d *desk) {
-		broken = true
+		broken.Store(true)
 		d.opt.Ledger = ledgerFunc(func(ctx context.Context, r ...notifier.Receipt) error {
-			if broken {
+			if broken.Load() {
 				return outage
 			}
 			return d.ledger.Append(ctx, r...)
@@ -251,7 +252,7 @@ func TestWhatWasDeliveredIsNotSentAgainWhenItCannotBeWrittenDown(t *testing.T) {
 		if d.depth() != 1 {
 			t.Fatal("the push left the queue without a receipt")
 		}
-		broken = false
+		broken.Store(false)
 		time.Sleep(time.Minute)
 		d.expect("phone", notifier.Delivered, notifier.ReasonAccepted)
 		if n := len(d.provider.sendings()); n != 1 || d.depth() != 0 {

@@ -77,6 +77,18 @@ func (p *provider) sendings() []sending {
 	return append([]sending(nil), p.sent...)
 }
 
+func (p *provider) inFlight() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now
+}
+
+func (p *provider) inFlightMax() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.max
+}
+
 // verdict answers with a verdict, after a latency.
 func verdict(ctx context.Context, s sending, v notifier.Verdict, reason string) notifier.Receipt {
 	if !sleep(ctx, 50*time.Millisecond) {

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,10 +74,11 @@ func TestWhilePausedOneProbeGoesAtATime(t *testing.T) {
 }
 
 func TestAfterAnOutageTheNextPauseIsShortAgain(t *testing.T) {
-	down := true
+	var down atomic.Bool
+	down.Store(true)
 	bubble(t, func(d *desk) {
 		d.provider.answer = func(ctx context.Context, s sending) notifier.Receipt {
-			if down {
+			if down.Load() {
 				return verdict(ctx, s, notifier.Pause, "unreachable")
 			}
 			return accept(ctx, s)
@@ -84,14 +86,14 @@ func TestAfterAnOutageTheNextPauseIsShortAgain(t *testing.T) {
 	}, func(d *desk) {
 		d.push("phone")
 		time.Sleep(30 * time.Minute)
-		down = false
+		down.Store(false)
 		time.Sleep(10 * time.Minute)
 		d.expect("phone", notifier.Delivered, notifier.ReasonAccepted)
 
-		down = true
+		down.Store(true)
 		d.push("other")
 		time.Sleep(500 * time.Millisecond)
-		down = false
+		down.Store(false)
 		time.Sleep(PauseMinDefault + 2*time.Second)
 		d.expect("other", notifier.Delivered, notifier.ReasonAccepted)
 	})

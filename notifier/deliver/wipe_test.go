@@ -26,7 +26,7 @@ func TestAWipeCutsOffWhatIsOnItsWay(t *testing.T) {
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("returned after %s although the sending ended after 1s", took)
 		}
-		if got := d.provider.now; got != 1 {
+		if got := d.provider.inFlight(); got != 1 {
 			t.Errorf("%d in flight", got)
 		}
 		time.Sleep(time.Minute)

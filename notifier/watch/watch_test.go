@@ -53,26 +53,36 @@ type stage struct {
 	busy   map[notifier.Mailbox]bool // in Handle now
 	events []notifier.Event
 	fail   error // what Handle answers, nil for success
+	hook   hook  // sees every request first; nil: none
+	// received is when Handle says that a mail was received; nil: when it was.
+	received func(notifier.Message) time.Time
+	poison   []notifier.ItemID // given up, in order
 }
 
 // inBubble sets the stage, has the story told, and clears it.
 func inBubble(t *testing.T, tell func(*stage)) {
+	inBubbleWith(t, exchange.Options{}, watch.Options{}, tell)
+}
+
+func inBubbleWith(t *testing.T, org exchange.Options, o watch.Options, tell func(*stage)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{t: t, faults: fault.New(1), journal: journal.New(), net: memnet.New(memnet.Options{Seed: 1}), marks: bookmark.NewMemory(), busy: map[notifier.Mailbox]bool{}}
-		s.serve()
-		s.start(watch.Options{})
+		s.serve(org)
+		s.start(o)
 		tell(s)
 		s.end()
 		s.pool.Close()
 		s.server.Close()
 		s.marks.Close()
+		time.Sleep(2 * time.Minute) // until the server has noticed that nobody listens
 		synctest.Wait()
 	})
 }
 
-func (s *stage) serve() {
-	org, err := exchange.New(exchange.Options{Servers: []string{"ex01", "ex02"}, Journal: s.journal, Faults: s.faults})
+func (s *stage) serve(o exchange.Options) {
+	o.Servers, o.Journal, o.Faults = []string{"ex01", "ex02"}, s.journal, s.faults
+	org, err := exchange.New(o)
 	must(s.t, err)
 	s.org = org
 	org.AddAccount(iisauth.Account{User: "svc", NetBIOS: "CONTOSO", DNSDomain: "contoso.test", Password: "pw", Impersonation: true})
@@ -98,27 +108,34 @@ func (s *stage) serve() {
 
 // start runs a watcher with the stage's bookmarks.
 func (s *stage) start(o watch.Options) {
-	o.Accounts = []watch.Account{{Name: "svc", Requests: s.pool}}
+	if o.Accounts == nil {
+		o.Accounts = []watch.Account{{Name: "svc", Requests: gate{s, s.pool}}}
+	}
 	o.Bookmarks = s.marks
 	o.Handle = s.handle
-	o.Discover = func(_ context.Context, addresses []string) []autodiscover.Result {
-		out := make([]autodiscover.Result, len(addresses))
-		for i, a := range addresses {
-			out[i].Address = a
-			set, ok := s.org.Settings(a)
-			if !ok {
-				out[i].Err = autodiscover.ErrNoSuchMailbox
-				continue
-			}
-			out[i].Settings = autodiscover.Settings{Address: set.Address, EWSURL: set.EWSURL, Grouping: set.Grouping, Schemas: set.Schemas}
-		}
-		return out
+	if o.Discover == nil {
+		o.Discover = s.discover
 	}
 	w, err := watch.New(o)
 	must(s.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	s.watcher, s.stop, s.ended = w, cancel, make(chan error, 1)
 	go func() { s.ended <- w.Run(ctx) }()
+}
+
+// discover is Autodiscover's part.
+func (s *stage) discover(_ context.Context, addresses []string) []autodiscover.Result {
+	out := make([]autodiscover.Result, len(addresses))
+	for i, a := range addresses {
+		out[i].Address = a
+		set, ok := s.org.Settings(a)
+		if !ok {
+			out[i].Err = autodiscover.ErrNoSuchMailbox
+			continue
+		}
+		out[i].Settings = autodiscover.Settings{Address: set.Address, EWSURL: set.EWSURL, Grouping: set.Grouping, Schemas: set.Schemas}
+	}
+	return out
 }
 
 func (s *stage) end() {
@@ -159,8 +176,16 @@ func (s *stage) handle(ctx context.Context, m notifier.Mailbox, events []notifie
 	s.events = append(s.events, events...)
 	var seen []notifier.SeenItem
 	for _, msg := range r.Messages {
-		seen = append(seen, notifier.SeenItem{Item: msg.Item, Received: msg.Received})
+		at := msg.Received
+		if s.received != nil {
+			at = s.received(msg)
+		}
+		seen = append(seen, notifier.SeenItem{Item: msg.Item, Received: at})
 	}
+	for _, id := range append(r.Gone, r.Poison...) {
+		seen = append(seen, notifier.SeenItem{Item: id})
+	}
+	s.poison = append(s.poison, r.Poison...)
 	return seen, nil
 }
 
