@@ -28,6 +28,7 @@ check: ## formatting, vet, staticcheck, dead code, tidy modules, Windows and Lin
 	GOOS=windows CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/notifier
 	CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/notifier
 	$(TOOL) staticcheck $(PACKAGES)
+	@test -z "$$($(TOOL) deadcode -test $(PACKAGES) | tee /dev/stderr)"
 	$(GO) mod tidy -diff
 
 .PHONY: format
