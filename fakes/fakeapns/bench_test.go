@@ -31,8 +31,15 @@ func BenchmarkServer(b *testing.B) {
 	add := func() {
 		block.Reset()
 		for _, f := range [][2]string{
-			{":method", "POST"}, {":scheme", "https"}, {":authority", "api.push.apple.com"}, {":path", "/3/device/" + testToken}, {"authorization", auth},
-			{"apns-topic", testTopic}, {"apns-push-type", "alert"}, {"apns-priority", "10"}, {"apns-collapse-id", "c"},
+			{":method", "POST"},
+			{":scheme", "https"},
+			{":authority", "api.push.apple.com"},
+			{":path", "/3/device/" + testToken},
+			{"authorization", auth},
+			{"apns-topic", testTopic},
+			{"apns-push-type", "alert"},
+			{"apns-priority", "10"},
+			{"apns-collapse-id", "c"},
 			{"apns-id", fmt.Sprintf("123e4567-e89b-12d3-a456-%012x", id)},
 		} {
 			_ = enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1], Sensitive: f[0] == "apns-id"})

@@ -3,7 +3,6 @@ package fakeapns
 import (
 	"bufio"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -35,12 +34,17 @@ type conn struct {
 	points  int  // of errors
 
 	mu        sync.Mutex
+	hearing   sync.Cond // on mu: deaf or closed changed
+	deaf      bool      // reads nothing
 	streams   map[uint32]*stream
+	requests  int      // streams that a slot was given
+	dropAt    int      // requests at which the connection is cut; 0: never
 	opened    uint32   // highest stream the client opened
 	taken     uint32   // highest stream that was looked at
 	limits    []uint32 // acknowledged limit, then those announced since
 	ready     bool     // the first SETTINGS are on their way
-	draining  bool     // GOAWAY was sent: streams above taken are ignored
+	draining  bool     // GOAWAY was sent: new streams are ignored
+	lingers   bool     // … and the connection stays open when all is answered
 	closed    bool
 	timers    map[*time.Timer]struct{}
 	idleSince time.Time
@@ -61,6 +65,7 @@ func newConn(s *Server, raw net.Conn, number uint64) *conn {
 		s: s, number: number, raw: raw, tls: tls.Server(raw, s.tls), out: newOutbox(), window: windowSize,
 		streams: map[uint32]*stream{}, timers: map[*time.Timer]struct{}{}, limits: []uint32{streamsOpenMax},
 	}
+	c.hearing.L = &c.mu
 	c.out.overflow = func() { raw.Close() }
 	return c
 }
@@ -69,7 +74,7 @@ func (c *conn) serve() {
 	defer c.s.gone(c)
 	defer c.close()
 	_ = c.raw.SetDeadline(time.Now().Add(handshakeTimeout))
-	if err := c.tls.Handshake(); err != nil {
+	if err := c.handshake(); err != nil {
 		c.s.count(func(st *Stats) { st.HandshakesFailed++ })
 		return
 	}
@@ -96,17 +101,15 @@ func (c *conn) serve() {
 	if refused != "" {
 		c.goAway(refused)
 	}
-	if err := c.read(); err != nil {
-		var broken http2.ConnectionError
-		if errors.As(err, &broken) {
-			c.mu.Lock()
-			taken := c.taken
-			c.mu.Unlock()
-			c.out.goAway(taken, http2.ErrCode(broken), nil)
-			c.out.end()
-			_ = c.raw.SetWriteDeadline(time.Now().Add(lingerTimeout))
-			writing.Wait()
-		}
+	var broken http2.ConnectionError
+	if errors.As(c.read(), &broken) {
+		c.mu.Lock()
+		taken := c.taken
+		c.mu.Unlock()
+		c.out.goAway(taken, http2.ErrCode(broken), nil)
+		c.out.end()
+		_ = c.raw.SetWriteDeadline(time.Now().Add(lingerTimeout))
+		writing.Wait()
 	}
 }
 
@@ -137,9 +140,9 @@ func (c *conn) readCertificate() string {
 	return ""
 }
 
-// read reads frames until the connection ends.
+// read reads frames until the connection ends, and says why it did.
 func (c *conn) read() error {
-	in := bufio.NewReaderSize(c.tls, 64<<10)
+	in := bufio.NewReaderSize((*ear)(c), 64<<10)
 	preface := make([]byte, len(http2.ClientPreface))
 	if _, err := io.ReadFull(in, preface); err != nil {
 		return err
@@ -160,6 +163,9 @@ func (c *conn) read() error {
 			if !errors.As(err, &bad) {
 				return err
 			}
+			c.mu.Lock()
+			c.opened = max(c.opened, bad.StreamID) // what follows on it is no surprise
+			c.mu.Unlock()
 			c.abandon(bad.StreamID)
 			c.out.reset(bad.StreamID, bad.Code)
 			continue
@@ -242,7 +248,12 @@ func (c *conn) headers(f *http2.MetaHeadersFrame) error {
 		c.out.reset(id, http2.ErrCodeProtocol)
 		return nil
 	}
-	st := &stream{r: newRequest(f, c.s.o.Now()), window: windowSize}
+	if c.requests++; c.dropAt > 0 && c.requests >= c.dropAt {
+		c.mu.Unlock()
+		c.cut()
+		return nil
+	}
+	st := &stream{r: newRequest(f, c.s.o.Now(), c.s.o.JournalHeaders), window: windowSize}
 	c.streams[id] = st
 	open := len(c.streams)
 	c.mu.Unlock()
@@ -337,7 +348,7 @@ func (c *conn) free(id uint32) {
 
 // finish ends a draining connection after its last answer. Called with mu held.
 func (c *conn) finish() {
-	if c.draining && len(c.streams) == 0 {
+	if c.draining && !c.lingers && len(c.streams) == 0 {
 		c.out.end()
 	}
 }
@@ -408,27 +419,12 @@ func (c *conn) acknowledged() {
 
 // goAway ends the connection with Apple's JSON as debug data.
 func (c *conn) goAway(reason string) {
-	debug, _ := json.Marshal(map[string]string{"reason": reason}) // strings have a JSON form
-	c.drain(http2.ErrCodeNo, debug)
+	c.end(GoAway{Reason: reason})
 }
 
-// drain sends GOAWAY. Streams at or below the last one looked at are still
-// answered; what is above is neither looked at nor answered.
+// drain sends GOAWAY with debug data that is no JSON.
 func (c *conn) drain(code http2.ErrCode, debug []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.draining || c.closed {
-		return
-	}
-	c.draining = true
-	c.out.goAway(c.taken, code, debug)
-	for id := range c.streams {
-		if id > c.taken {
-			delete(c.streams, id)
-		}
-	}
-	c.finish()
-	c.s.count(func(st *Stats) { st.GoAways++ })
+	c.end(GoAway{Code: code, Debug: string(debug)})
 }
 
 // after calls f in d unless the connection ends before.
@@ -489,6 +485,7 @@ func (c *conn) close() {
 	c.mu.Lock()
 	if !c.closed {
 		c.closed = true
+		c.hearing.Broadcast()
 		for t := range c.timers {
 			if t.Stop() {
 				c.s.group.Done()
@@ -503,8 +500,18 @@ func (c *conn) close() {
 
 // cut closes the connection without a word: by a TCP reset where there is TCP.
 func (c *conn) cut() {
-	if l, ok := c.raw.(interface{ SetLinger(seconds int) error }); ok {
-		_ = l.SetLinger(0)
-	}
+	lingerNot(c.raw)
 	c.close()
+}
+
+// resetConn closes a connection by a TCP reset where there is TCP.
+func resetConn(raw net.Conn) {
+	lingerNot(raw)
+	raw.Close()
+}
+
+func lingerNot(raw net.Conn) {
+	if l, ok := raw.(interface{ SetLinger(seconds int) error }); ok {
+		_ = l.SetLinger(0) // a plain close is the next best
+	}
 }

@@ -3,6 +3,8 @@ package fakeapns
 import (
 	"strings"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // Refusal is an answer given to requests that passed authentication, whatever
@@ -76,6 +78,56 @@ func (s *Server) Stall(on bool) {
 	}
 }
 
+// resetNext answers a request as ResetNext asked for. It says whether it did.
+func (s *Server) resetNext(c *conn, r *request) bool {
+	s.mu.Lock()
+	due, code := s.resets > 0, s.resetBy
+	if due {
+		s.resets--
+	}
+	s.mu.Unlock()
+	if due {
+		c.abandon(r.stream)
+		c.out.reset(r.stream, code)
+	}
+	return due
+}
+
+// ResetNext answers the next n requests, which nobody looks at, with RST_STREAM
+// and code.
+func (s *Server) ResetNext(n int, code http2.ErrCode) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.resets, s.resetBy = n, code
+}
+
+// RefuseConnections resets new connections before they speak, and those there
+// are; or lets them in again.
+func (s *Server) RefuseConnections(on bool) {
+	s.mu.Lock()
+	s.refusing = on
+	s.mu.Unlock()
+	if on {
+		s.CutConnections()
+	}
+}
+
+// StopReading makes the present connections play dead peers: open, and reading
+// nothing, so that not even a PING is answered. With on false they read on.
+func (s *Server) StopReading(on bool) {
+	for _, c := range s.connections() {
+		c.listen(!on)
+	}
+}
+
+// DropAfter resets every new connection at its n-th request, which is not
+// looked at; 0 ends that.
+func (s *Server) DropAfter(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropAt = n
+}
+
 // CutConnections resets all connections and says how many there were.
 func (s *Server) CutConnections() int {
 	list := s.connections()
@@ -87,10 +139,14 @@ func (s *Server) CutConnections() int {
 
 // GoAway ends all connections in Apple's way: GOAWAY with the reason as JSON,
 // answers for what was looked at, then the end. It says how many there were.
-func (s *Server) GoAway(reason string) int {
+func (s *Server) GoAway(reason string) int { return s.End(GoAway{Reason: reason}) }
+
+// End ends all connections with a GOAWAY of any kind. It says how many there
+// were.
+func (s *Server) End(g GoAway) int {
 	list := s.connections()
 	for _, c := range list {
-		c.goAway(reason)
+		c.end(g)
 	}
 	return len(list)
 }
@@ -135,18 +191,19 @@ func (s *Server) SetKeys(keys ...ProviderKey) {
 
 // Stats counts what happened since the start.
 type Stats struct {
-	Connections      uint64 `json:"connections"` // ever
-	Open             int    `json:"open"`        // connections now
-	OpenMost         int    `json:"open_most"`   // at one time
-	HandshakesFailed uint64 `json:"handshakes_failed"`
-	Streams          uint64 `json:"streams"`      // that a slot was given
-	StreamsMost      int    `json:"streams_most"` // at one time on one connection
-	Refused          uint64 `json:"refused"`      // over the limit
-	Accepted         uint64 `json:"accepted"`
-	Rejected         uint64 `json:"rejected"`
-	ProviderTokens   uint64 `json:"provider_tokens"` // first uses on a connection
-	Pings            uint64 `json:"pings"`
-	GoAways          uint64 `json:"go_aways"`
+	Connections        uint64 `json:"connections"` // ever
+	Open               int    `json:"open"`        // connections now
+	OpenMost           int    `json:"open_most"`   // at one time
+	HandshakesFailed   uint64 `json:"handshakes_failed"`
+	ConnectionsRefused uint64 `json:"connections_refused"`
+	Streams            uint64 `json:"streams"`      // that a slot was given
+	StreamsMost        int    `json:"streams_most"` // at one time on one connection
+	Refused            uint64 `json:"refused"`      // over the limit
+	Accepted           uint64 `json:"accepted"`
+	Rejected           uint64 `json:"rejected"`
+	ProviderTokens     uint64 `json:"provider_tokens"` // first uses on a connection
+	Pings              uint64 `json:"pings"`
+	GoAways            uint64 `json:"go_aways"`
 }
 
 // Stats tells the counters.

@@ -45,6 +45,7 @@ type device struct {
 	badge     int
 	stored    *Stored
 	recent    []time.Time // pushes within the burst window
+	accepted  uint64      // pushes in all
 }
 
 // What becomes of an accepted push on its device.
@@ -58,6 +59,7 @@ const (
 
 // receive takes an accepted push.
 func (d *device) receive(r *request, id string) string {
+	d.accepted++
 	n := Shown{ID: id, CollapseID: r.header["apns-collapse-id"], At: r.arrived, Payload: rawJSON(r.body)}
 	if d.online {
 		return d.show(n, r.payload)

@@ -21,12 +21,20 @@ const (
 	faultLate410    = "apns.late410"
 	faultSlow       = "apns.slow"
 	faultLostAnswer = "apns.lost-answer"
+	faultAnswer     = "apns.answer"
+	faultBody       = "apns.body"
+	faultRedirect   = "apns.redirect"
+	faultDeaf       = "apns.deaf"
+
+	faultRefuseConn = "apns.refuse-connection"
+	faultHandshake  = "apns.handshake"
 )
 
 // faultNames is the order in which faults are asked for; the first one that
 // strikes is the only one.
 var faultNames = []string{
-	faultReset, faultStall, faultGoAway, faultRefuse, fault503, fault429, faultHTML, faultLate410, faultSlow, faultLostAnswer,
+	faultReset, faultDeaf, faultStall, faultGoAway, faultRefuse, fault503, fault429, faultAnswer, faultHTML, faultBody, faultRedirect,
+	faultLate410, faultSlow, faultLostAnswer,
 }
 
 // hostile is how often a hostile server misbehaves unasked, per request.
@@ -80,15 +88,17 @@ func (s *Server) interrupt(c *conn, r *request, f fault.Fault) bool {
 		if d := f.Duration("for", 0); d > 0 {
 			c.after(d, func() { s.judge(c, r, fault.Fault{}) })
 		}
+	case faultDeaf:
+		c.listen(false)
 	case faultRefuse:
 		c.abandon(r.stream)
-		c.out.reset(r.stream, http2.ErrCodeRefusedStream)
+		c.out.reset(r.stream, codeOf(f.Args["code"], http2.ErrCodeRefusedStream))
 	case faultGoAway:
 		reason := f.Args["reason"]
 		if reason == "" {
 			reason = "Shutdown"
 		}
-		c.goAway(reason)
+		c.end(GoAway{Reason: reason, Code: codeOf(f.Args["code"], http2.ErrCodeNo), Zero: f.Args["last"] == "0"})
 		if c.isOpen(r.stream) {
 			return false // a later stream was looked at before: this one is covered
 		}
@@ -108,7 +118,17 @@ func answered(f fault.Fault) verdict {
 	case fault429:
 		v = refuse("TooManyRequests")
 	case faultHTML:
-		v = verdict{status: f.Int("status", 502), html: true}
+		v = verdict{status: f.Int("status", 502), form: formHTML}
+	case faultAnswer, faultBody:
+		reason := f.Args["reason"]
+		if reason == "" {
+			reason = "InternalServerError"
+		}
+		v = refuse(reason)
+		v.status = f.Int("status", max(v.status, 400))
+		v.form = f.Args["form"]
+	case faultRedirect:
+		v = verdict{status: 307, location: "https://api.push.apple.com/elsewhere"}
 	default:
 		return v
 	}

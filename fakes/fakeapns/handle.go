@@ -14,7 +14,10 @@ func (s *Server) handle(c *conn, r *request) {
 	if s.hold(c, r) {
 		return
 	}
-	f := s.misbehaviour(fault.Scope{Server: "apns", Device: r.token()})
+	if s.resetNext(c, r) {
+		return
+	}
+	f := s.misbehaviour(fault.Scope{Server: "apns", Device: strings.ToLower(r.token())})
 	if !s.interrupt(c, r, f) {
 		s.judge(c, r, f)
 	}
@@ -136,7 +139,7 @@ func (s *Server) record(c *conn, r *request, v *verdict) {
 	}
 	for name, value := range map[string]string{
 		"collapse_id": r.header["apns-collapse-id"], "expiration": r.header["apns-expiration"], "priority": r.header["apns-priority"],
-		"effect": v.effect, "composition": v.composition,
+		"effect": v.effect, "composition": v.composition, "headers": r.all,
 	} {
 		if value != "" {
 			detail[name] = value

@@ -42,7 +42,7 @@ type Options struct {
 	StrictToken bool // device tokens have exactly 64 digits
 
 	StreamsMax          uint32 // of a connection after its first accepted push; 0: StreamsMaxDefault
-	RejectionDropsToOne bool   // a 4xx other than 410 takes the limit back to 1 until the next 200
+	RejectionDropsToOne bool   // a 4xx other than 410 takes the limit back to 1 until the next 200; always in profiles real and hostile
 	EnforceAtOnce       bool   // the limit counts from its sending on, not from its acknowledgement
 	ViolationGoAway     bool   // a stream over the limit ends the connection, as in 2016
 	ErrorsMax           int    // points of errors before GOAWAY; 0: ErrorsMaxDefault; negative: no limit
@@ -53,6 +53,7 @@ type Options struct {
 	IdleTimeout         time.Duration // an idle connection is closed; 0: never
 	IdleGoAway          bool          // after a GOAWAY
 	Latency             time.Duration // of every answer; see SetLatency
+	JournalHeaders      bool          // Detail headers: every header, the provider token left out
 
 	Seed    int64
 	Profile fault.Profile    // empty: calm
@@ -89,6 +90,9 @@ func (o *Options) complete() error {
 	}
 	if o.Profile == "" {
 		o.Profile = fault.Calm
+	}
+	if o.Profile != fault.Calm {
+		o.RejectionDropsToOne = true
 	}
 	if o.Journal == nil {
 		o.Journal = journal.New()

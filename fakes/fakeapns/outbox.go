@@ -143,10 +143,19 @@ func (o *outbox) answer(stream uint32, v *verdict) {
 		if body != nil {
 			field("content-type", v.contentType())
 		}
-		_ = o.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: o.block.Bytes(), EndHeaders: true, EndStream: body == nil})
-		if body != nil {
-			o.send(&pending{stream: stream, body: body, window: o.initial})
+		if v.location != "" {
+			field("location", v.location)
 		}
+		_ = o.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: o.block.Bytes(), EndHeaders: true, EndStream: body == nil})
+		if body == nil {
+			return
+		}
+		p := &pending{stream: stream, body: body, window: o.initial}
+		if v.form == formSplit && o.window > 1 && p.window > 1 {
+			_ = o.fr.WriteData(stream, false, body[:1])
+			o.window, p.window, p.body = o.window-1, p.window-1, body[1:]
+		}
+		o.send(p)
 	})
 }
 

@@ -15,6 +15,7 @@ type request struct {
 	method, path string
 	header       map[string]string // apns-… and authorization, first value of each
 	duplicate    bool              // one of them came twice
+	all          string            // every field in its order, a line each; "" unless Options.JournalHeaders
 	body         []byte            // up to PayloadVoIPMax+1 bytes
 	bodySize     int
 	payload      payload
@@ -23,8 +24,11 @@ type request struct {
 const devicePath = "/3/device/"
 
 // newRequest reads a header block.
-func newRequest(f *http2.MetaHeadersFrame, now time.Time) *request {
+func newRequest(f *http2.MetaHeadersFrame, now time.Time, all bool) *request {
 	r := &request{stream: f.StreamID, arrived: now, method: f.PseudoValue("method"), path: f.PseudoValue("path"), header: make(map[string]string, 8)}
+	if all {
+		r.all = wholeHeader(f)
+	}
 	for _, h := range f.RegularFields() {
 		if !strings.HasPrefix(h.Name, "apns-") && h.Name != "authorization" {
 			continue
@@ -36,6 +40,19 @@ func newRequest(f *http2.MetaHeadersFrame, now time.Time) *request {
 		r.header[h.Name] = h.Value
 	}
 	return r
+}
+
+// wholeHeader is the header as it came, without the provider token.
+func wholeHeader(f *http2.MetaHeadersFrame) string {
+	var b strings.Builder
+	for _, h := range f.Fields {
+		if h.Name == "authorization" {
+			h.Value, _, _ = strings.Cut(h.Value, " ")
+			h.Value += " …"
+		}
+		b.WriteString(h.Name + ": " + h.Value + "\n")
+	}
+	return b.String()
 }
 
 // take adds a piece of the body.

@@ -8,6 +8,10 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"golang.org/x/net/http2"
+
+	"mailbell/fakes/fault"
 )
 
 // Server is a running APNs host. Start starts its goroutines and Close waits
@@ -30,6 +34,10 @@ type Server struct {
 	max      uint32 // streams of a trusted connection
 	latency  time.Duration
 	outage   bool
+	refusing bool // connections
+	dropAt   int  // of new connections
+	resets   int  // requests to be answered RST_STREAM
+	resetBy  http2.ErrCode
 	stalled  bool
 	held     []held // requests that came while stalled, in order
 	refusals map[string]*Refusal
@@ -101,14 +109,22 @@ func (s *Server) accept() {
 			time.Sleep(acceptPause)
 			continue
 		}
+		_, unlucky := s.o.Faults.Strikes(faultRefuseConn, fault.Scope{Server: "apns"})
 		s.mu.Lock()
 		if s.closed {
 			s.mu.Unlock()
 			raw.Close()
 			return
 		}
+		if s.refusing || unlucky {
+			s.stats.ConnectionsRefused++
+			s.mu.Unlock()
+			resetConn(raw)
+			continue
+		}
 		s.seen++
 		c := newConn(s, raw, s.seen)
+		c.dropAt = s.dropAt
 		s.conns[c] = struct{}{}
 		s.stats.Connections++
 		s.stats.Open++

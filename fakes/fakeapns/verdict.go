@@ -13,7 +13,8 @@ type verdict struct {
 	reason     string
 	timestamp  time.Time // of a 410
 	retryAfter time.Duration
-	html       bool // the error body is a proxy's page
+	form       string // of the error body; "" is Apple's
+	location   string // of a redirect
 
 	id, uniqueID string
 	effect       string // what the device did with it
@@ -42,7 +43,7 @@ func (v *verdict) points() int {
 }
 
 func (v *verdict) contentType() string {
-	if v.html {
+	if v.form == formHTML {
 		return "text/html"
 	}
 	return "application/json"
@@ -50,10 +51,10 @@ func (v *verdict) contentType() string {
 
 // body is the answer's body; nil: none.
 func (v *verdict) body() []byte {
-	if v.status == 200 {
+	switch {
+	case v.status == 200, v.location != "", v.form == formEmpty:
 		return nil
-	}
-	if v.html {
+	case v.form == formHTML:
 		return []byte("<html><body><h1>" + strconv.Itoa(v.status) + "</h1></body></html>")
 	}
 	var out struct {
@@ -65,5 +66,20 @@ func (v *verdict) body() []byte {
 		out.Timestamp = v.timestamp.UnixMilli()
 	}
 	b, _ := json.Marshal(out) // a string and a number have a JSON form
+	switch v.form {
+	case formTruncated:
+		return b[:len(b)/2]
+	case formBOM:
+		return append([]byte("\xef\xbb\xbf"), b...)
+	}
 	return b
 }
+
+// Forms of an error body that are not Apple's.
+const (
+	formHTML      = "html"
+	formEmpty     = "empty"
+	formTruncated = "truncated"
+	formBOM       = "bom"
+	formSplit     = "split" // over two DATA frames
+)
