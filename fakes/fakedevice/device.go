@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"mailbell/fakes/journal"
@@ -192,7 +193,7 @@ func (d *Device) record(kind string, status int) {
 		return
 	}
 	d.Journal.Append(journal.Entry{
-		Server: "device", Kind: kind, Device: d.ID, Mailbox: d.Mailbox, Status: status,
+		Server: "device", Kind: kind, Device: d.ID, Mailbox: strings.ToLower(d.Mailbox), Status: status,
 		Detail: map[string]string{"platform": d.Platform(), "address": d.Address()},
 	})
 }
