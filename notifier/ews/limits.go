@@ -21,9 +21,6 @@ const (
 	// SyncChangesMax is the most changes of one SyncFolderItems (EWS reference
 	// "MaxChangesReturned": 1 to 512).
 	SyncChangesMax = 512
-	// IDLenMax is the length of an item ID in bytes (EWS "EWS identifiers in
-	// Exchange": 512 bytes).
-	IDLenMax = 512
 )
 
 // Defaults of the options.

@@ -276,7 +276,10 @@ func (s *scanner) endTag() token {
 	if end < 0 {
 		return noToken
 	}
-	name := bytes.TrimRight(s.buf[s.pos+2:s.pos+end], " \t\r\n")
+	name := s.buf[s.pos+2 : s.pos+end]
+	for len(name) > 0 && isSpace(name[len(name)-1]) {
+		name = name[:len(name)-1]
+	}
 	if s.depth == 0 || !bytes.Equal(name, s.open[s.depth-1]) {
 		s.fail("an end tag that no start tag belongs to")
 		return noToken
@@ -317,17 +320,23 @@ func (s *scanner) startTag() token {
 // tagEnd is how far it is to the > of the tag at pos; -1 with an error. A > in
 // a quoted value ends no tag.
 func (s *scanner) tagEnd() int {
-	for i := 1; s.has(i); i++ {
-		switch c := s.buf[s.pos+i]; c {
-		case '>':
-			return i
-		case '<':
-			s.fail("a < within a tag")
-			return -1
-		case '"', '\'':
-			if i = s.index(i+1, c); i < 0 {
+	for i := 1; s.has(i); {
+		for _, c := range s.buf[s.pos+i:] {
+			if c == '>' {
+				return i
+			}
+			if c == '"' || c == '\'' {
+				if i = s.index(i+1, c); i < 0 {
+					return -1
+				}
+				i++
+				break
+			}
+			if c == '<' {
+				s.fail("a < within a tag")
 				return -1
 			}
+			i++
 		}
 	}
 	return -1
@@ -337,7 +346,7 @@ func (s *scanner) tagEnd() int {
 func (s *scanner) attributes(text []byte) bool {
 	s.attrs = s.attrs[:0]
 	for {
-		text = bytes.TrimLeft(text, " \t\r\n")
+		text = trimLeft(text)
 		if len(text) == 0 {
 			return true
 		}
@@ -346,11 +355,11 @@ func (s *scanner) attributes(text []byte) bool {
 			return s.fail("an attribute without a name")
 		}
 		a := attribute{name: localName(text[:n])}
-		text = bytes.TrimLeft(text[n:], " \t\r\n")
+		text = trimLeft(text[n:])
 		if len(text) == 0 || text[0] != '=' {
 			return s.fail("an attribute without a value")
 		}
-		text = bytes.TrimLeft(text[1:], " \t\r\n")
+		text = trimLeft(text[1:])
 		if len(text) == 0 || (text[0] != '"' && text[0] != '\'') {
 			return s.fail("an attribute whose value is not quoted")
 		}
@@ -367,6 +376,17 @@ func (s *scanner) attributes(text []byte) bool {
 		}
 		s.attrs = append(s.attrs, a)
 	}
+}
+
+// isSpace says whether b is white space (Extensible Markup Language 1.0,
+// section 2.3: S).
+func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\n' || b == '\r' }
+
+func trimLeft(text []byte) []byte {
+	for len(text) > 0 && isSpace(text[0]) {
+		text = text[1:]
+	}
+	return text
 }
 
 // nameLen is the length of the name that text begins with; 0 when it is none.

@@ -71,6 +71,7 @@ func (st *Stream) Next() (StreamMessage, error) {
 			st.err = st.read()
 		}
 		if st.err != nil {
+			st.queue, st.next = nil, 0 // of half an envelope nothing counts
 			st.release(st.err)
 			return StreamMessage{}, st.err
 		}
@@ -105,7 +106,6 @@ func (st *Stream) read() error {
 		st.queue = append(st.queue, readStreamMessage(s, st.known))
 	})
 	if err := st.scan.err; err != nil {
-		st.queue = st.queue[:0] // of half an envelope nothing counts
 		return st.ending(err)
 	}
 	if fault != nil {

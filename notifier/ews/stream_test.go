@@ -112,9 +112,18 @@ func TestStreamIsTheSameHoweverItIsCut(t *testing.T) {
 func TestCutStreamLosesNoWholeEnvelopeAndInventsNone(t *testing.T) {
 	text := sample(t, "stream_exchange.xml")
 	const end = "</Envelope>"
+	first := bytes.Index(text, []byte("<Envelope"))
 	closed := bytes.LastIndex(text, []byte(end)) + len(end)
 	for i := range text {
-		got, err := all(open(t, bytes.NewReader(text[:i])))
+		st := open(t, bytes.NewReader(text[:i]))
+		got, err := all(st)
+		if m, again := st.Next(); again != err {
+			t.Fatalf("cut at %d: ends with %v, then goes on with %+v, %v", i, err, m, again)
+		}
+		within := !bytes.HasSuffix(text[:i], []byte(end)) && i < closed
+		if i > first && errors.Is(err, io.ErrUnexpectedEOF) != within {
+			t.Fatalf("cut at %d: ends with %v; within an envelope: %v", i, err, within)
+		}
 		whole := bytes.Count(text[:i], []byte(end))
 		if len(got) != whole || !reflect.DeepEqual(got, streamed[:whole:whole]) && whole > 0 {
 			t.Fatalf("cut at %d: %d messages, want %d", i, len(got), whole)
@@ -439,6 +448,22 @@ func TestUnknownThingsInAStreamAreKeptOrPassedOver(t *testing.T) {
 	if got := m.Notifications[1].Subscription; got != "unknown&" {
 		t.Errorf("subscription %q", got)
 	}
+}
+
+func TestReaderThatEndsIsNotReadAgain(t *testing.T) {
+	text, ended := sample(t, "stream_exchange.xml"), false
+	got, err := all(open(t, readerFunc(func(p []byte) (int, error) {
+		if ended {
+			t.Error("read after the end")
+		}
+		n := copy(p, text)
+		if text = text[n:]; len(text) > 0 {
+			return n, nil
+		}
+		ended = true
+		return n, io.EOF
+	})))
+	sameStream(t, "the end with the last bytes", got, err, io.EOF)
 }
 
 func TestEmptyReadsDoNotSpin(t *testing.T) {
