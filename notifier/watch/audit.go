@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"mailbell/notifier"
@@ -26,7 +27,7 @@ func (w *Watcher) audit(ctx context.Context, every time.Duration) {
 		if m == nil {
 			continue
 		}
-		if err := w.compare(m.ctx, m, notifier.FromAudit); err != nil && m.ctx.Err() == nil {
+		if err := w.compare(m.ctx, m, notifier.FromAudit); err != nil && m.ctx.Err() == nil && !errors.Is(err, errNotHeard) {
 			w.log.Warn("audit failed", "mailbox", m.name, "err", err)
 			m.mu.Lock()
 			m.comparedAt = time.Now().Add(-every * 9 / 10) // again soon, but not at once

@@ -19,11 +19,17 @@ import (
 func (w *Watcher) compare(ctx context.Context, m *mailbox, why notifier.Source) error {
 	g := w.groupOf(m)
 	if g == nil {
-		return errNotPlaced
+		return errNotHeard
 	}
 	m.mu.Lock()
-	gaps, mark := m.gaps, m.bookmark
+	gaps, mark, heard := m.gaps, m.bookmark, m.heard
+	if m.inGapLocked() {
+		why = notifier.FromCatchUp // what is young counts as well
+	}
 	m.mu.Unlock()
+	if !heard {
+		return errNotHeard
+	}
 
 	missing, err := w.missing(ctx, g.client, m, mark, why)
 	if err != nil {
@@ -40,7 +46,7 @@ func (w *Watcher) compare(ctx context.Context, m *mailbox, why notifier.Source) 
 			w.log.Info("caught up", "mailbox", m.name, "count", len(missing))
 		}
 	}
-	if fresh, _ := m.notice(missing, CompareItemsMax+pendingMax); fresh {
+	if fresh, _ := m.notice(missing, CompareItemsMax+pendingMax); fresh { // what overflows leaves a gap open
 		w.ready.push(m)
 	}
 	m.coveredUpTo(gaps)
@@ -55,13 +61,24 @@ func (w *Watcher) missing(ctx context.Context, c *ews.Client, m *mailbox, mark n
 		known[s.Item] = true
 	}
 	var out []notifier.Event
+	walked := map[ews.ItemID]bool{}
 	now := time.Now()
-	for offset := 0; ; {
+	for offset, back := 0, 0; ; {
 		page, err := c.FindItems(ctx, m.caller(), ews.FindRequest{Offset: offset, Max: comparePage})
 		if err != nil {
 			return nil, fmt.Errorf("watch: compare %s: %w", m.name, err)
 		}
+		if offset > 0 && !touches(page.Items, walked) {
+			// Items before it were removed, and others have moved up past its
+			// beginning.
+			if back++; back > compareBackMax {
+				return nil, fmt.Errorf("watch: compare %s: the Inbox changes faster than it can be read", m.name)
+			}
+			offset = max(0, offset-comparePage)
+			continue
+		}
 		for _, it := range page.Items {
+			walked[it.ID] = true
 			if it.Received.Before(mark.Floor) {
 				return out, nil
 			}
@@ -79,11 +96,18 @@ func (w *Watcher) missing(ctx context.Context, c *ews.Client, m *mailbox, mark n
 			w.log.Error("more mail than one comparison looks at; the oldest is passed over", "mailbox", m.name, "looked_at", len(out))
 			return out, nil
 		}
-		if page.NextOffset <= offset {
-			page.NextOffset = offset + len(page.Items)
-		}
-		offset = page.NextOffset
+		offset = max(page.NextOffset-compareOverlap, offset+1)
 	}
+}
+
+// touches says whether a page begins where the walk has been.
+func touches(page []ews.FoundItem, walked map[ews.ItemID]bool) bool {
+	for _, it := range page {
+		if walked[it.ID] {
+			return true
+		}
+	}
+	return false
 }
 
 // catchUp compares a mailbox that has an open gap.
@@ -94,19 +118,16 @@ func (w *Watcher) catchUp(m *mailbox) {
 }
 
 func (w *Watcher) compareFailed(m *mailbox, err error) {
-	if errors.Is(err, errNotPlaced) {
-		return // the next stream that carries it has it compared
+	if errors.Is(err, errNotHeard) {
+		return
 	}
-	m.mu.Lock()
-	m.tries++
-	n := m.tries
-	m.lastErr = err.Error()
-	m.mu.Unlock()
-	w.log.Warn("comparison failed", "mailbox", m.name, "try", n, "err", err)
-	switch ews.React(err) {
-	case ews.Rediscover, ews.Permanent:
+	n := m.struck()
+	w.log.Warn("comparison failed", "mailbox", m.name, "try", n+1, "err", err)
+	if isRejected(err) || remedy(err, n) == ews.Rediscover || ews.React(err) == ews.Permanent {
 		w.leave(m, err)
-	default:
-		w.later(max(backoff(n-1, retryMin, retryMax), backOffTold(err)), m, func() { w.toCompare.push(m) })
+		return
 	}
+	d, _ := m.strike(retryMin, retryMax, backOffTold(err))
+	m.retry(err, d)
+	w.toCompare.rest(m, d)
 }

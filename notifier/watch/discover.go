@@ -8,7 +8,11 @@ import (
 	"mailbell/notifier/autodiscover"
 )
 
-// ask queues a mailbox for discovery in d. Watcher.mu is held.
+// errNoAnswer is of a mailbox that discovery left out.
+var errNoAnswer = errors.New("watch: discovery gave no answer")
+
+// ask queues a mailbox for discovery in d. A mailbox is either asked about or
+// placed, never both. Watcher.mu is held.
 func (w *Watcher) ask(m *mailbox, d time.Duration) {
 	w.asking[m] = time.Now().Add(d)
 	select {
@@ -74,11 +78,16 @@ func (w *Watcher) discoverBatch(ctx context.Context, batch []*mailbox) {
 		m.enter(Discovering)
 		addresses[i] = string(m.name)
 	}
-	for i, r := range w.opt.Discover(ctx, addresses) {
-		m := batch[i]
+	results := w.opt.Discover(ctx, addresses)
+	for i, m := range batch {
 		if m.ctx.Err() != nil {
 			continue
 		}
+		if i >= len(results) {
+			w.discoveryFailed(m, errNoAnswer)
+			continue
+		}
+		r := results[i]
 		if err := r.Err; err != nil {
 			w.discoveryFailed(m, err)
 			continue
@@ -95,13 +104,11 @@ func (w *Watcher) discoverBatch(ctx context.Context, batch []*mailbox) {
 }
 
 func (w *Watcher) discoveryFailed(m *mailbox, err error) {
-	m.mu.Lock()
-	m.tries++
-	n := m.tries - 1
-	m.mu.Unlock()
-	d := backoff(n, 5*time.Second, retryMax)
+	var d time.Duration
 	if errors.Is(err, autodiscover.ErrNoSuchMailbox) || errors.Is(err, autodiscover.ErrRedirectRefused) {
-		d = backoff(n, permanentMin, permanentMax)
+		d = m.refused(0)
+	} else {
+		d, _ = m.strike(5*time.Second, retryMax, 0)
 	}
 	d = w.blocked(err, d)
 	m.wait(err, d)

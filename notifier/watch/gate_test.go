@@ -68,8 +68,10 @@ func (s *stage) hooked(h hook) {
 var errRefused = errors.New("connection refused")
 
 func answer(q request, status int, body string) *http.Response {
-	return &http.Response{StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: q.Request,
-		Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}}, Body: io.NopCloser(strings.NewReader(body))}
+	return &http.Response{
+		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: q.Request,
+		Header: http.Header{"Content-Type": {"text/xml; charset=utf-8"}}, Body: io.NopCloser(strings.NewReader(body)),
+	}
 }
 
 // faulty answers a SOAP fault.

@@ -34,7 +34,9 @@ type group struct {
 	streams     map[*stream]bool
 	charge      int       // which member the stream is charged to, counted round
 	openAfter   time.Time // no stream is opened before this
-	openTries   int
+	opens       strikes   // streams that ended early
+
+	subscribers sync.WaitGroup // subscribe, which knows of subscriptions that members do not yet
 }
 
 // member is a mailbox in a group.
@@ -44,7 +46,6 @@ type member struct {
 	made   time.Time          // when sub was made
 	stream *stream            // the stream that carries sub, nil for none
 	due    time.Time          // no Subscribe before this
-	tries  int
 }
 
 func newGroup(w *Watcher, name string, key groupKey, a *account, c *ews.Client, first *mailbox) *group {
@@ -82,15 +83,20 @@ func (g *group) part(m *mailbox) {
 	}
 	g.mu.Unlock()
 	if sub != "" {
-		g.w.start(func(ctx context.Context) {
-			ctx, cancel := context.WithTimeout(ctx, stopUnsubscribe)
-			defer cancel()
-			if err := g.client.Unsubscribe(ctx, g.caller(m.address()), sub); err != nil {
-				g.w.log.Debug("unsubscribe", "mailbox", m.name, "err", err)
-			}
-		})
+		g.giveBack(m, sub)
 	}
 	g.poke()
+}
+
+// giveBack unsubscribes, as far as that is quickly done.
+func (g *group) giveBack(m *mailbox, sub ews.SubscriptionID) {
+	g.w.start(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, stopUnsubscribe)
+		defer cancel()
+		if err := g.client.Unsubscribe(ctx, g.caller(m.address()), sub); err != nil {
+			g.w.log.Debug("unsubscribe", "mailbox", m.name, "err", err)
+		}
+	})
 }
 
 // caller is how a request of this group is made for a member.
@@ -139,6 +145,7 @@ func (g *group) finished(ctx context.Context) bool {
 // is left over until its process ends, and counts it against the mailbox (EWS
 // "EWS throttling in Exchange", EWSMaxSubscriptions).
 func (g *group) end(ctx context.Context) {
+	g.subscribers.Wait() // their requests end with ctx
 	g.mu.Lock()
 	var readers []*stream
 	for s := range g.streams {
@@ -197,8 +204,10 @@ func (g *group) step(ctx context.Context) time.Duration {
 	}
 	if len(due) > 0 && !g.subscribing && ctx.Err() == nil {
 		g.subscribing = true
+		g.subscribers.Add(1)
 		if !g.w.start(func(ctx context.Context) { g.subscribe(ctx, due) }) {
 			g.subscribing = false
+			g.subscribers.Done()
 		}
 	}
 
@@ -236,9 +245,13 @@ func (g *group) step(ctx context.Context) time.Duration {
 }
 
 func (g *group) smallest() *stream {
+	carried := map[*stream]int{}
+	for _, mb := range g.members {
+		carried[mb.stream]++
+	}
 	var found *stream
 	for s := range g.streams {
-		if found == nil || len(s.members) < len(found.members) {
+		if found == nil || carried[s] < carried[found] {
 			found = s
 		}
 	}
@@ -248,6 +261,7 @@ func (g *group) smallest() *stream {
 // subscribe makes the subscriptions of the members given, the anchor's first,
 // because its answer names the server that the others have to go to.
 func (g *group) subscribe(ctx context.Context, due []*member) {
+	defer g.subscribers.Done()
 	slices.SortFunc(due, func(a, b *member) int {
 		switch an, bn := a.m.address(), b.m.address(); {
 		case an == bn:
@@ -286,51 +300,53 @@ func (g *group) subscribeOne(ctx context.Context, mb *member) {
 		return
 	}
 	m.enter(Subscribing)
-	m.openGap()
 	sub, err := g.client.Subscribe(ctx, g.caller(m.address()), ews.NewMailEvent)
 	g.mu.Lock()
 	member := g.members[m] == mb
 	if err == nil && member {
-		mb.sub, mb.made, mb.tries, mb.stream = sub, time.Now(), 0, nil
+		mb.sub, mb.made, mb.stream = sub, time.Now(), nil
+		m.enter(CatchingUp)
 	}
-	mb.tries++
-	n := mb.tries - 1
 	g.mu.Unlock()
 	switch {
 	case !member && err == nil: // left meanwhile
 		_ = g.client.Unsubscribe(ctx, g.caller(m.address()), sub)
-	case !member || ctx.Err() != nil:
-	case err == nil:
-		m.enter(CatchingUp)
+	case err == nil, !member, ctx.Err() != nil:
 	default:
-		g.subscribeFailed(mb, n, err)
+		g.subscribeFailed(mb, err)
 	}
 }
 
-func (g *group) subscribeFailed(mb *member, n int, err error) {
+func (g *group) subscribeFailed(mb *member, err error) {
 	m, w := mb.m, g.w
-	reaction := ews.React(err)
+	n := m.struck()
+	reaction := remedy(err, n)
 	w.log.Warn("mailbox not subscribed", "mailbox", m.name, "group", g.name, "try", n+1, "reaction", reaction, "err", err)
 	switch {
-	case isRejected(err), reaction == ews.Rediscover, reaction == ews.Permanent, reaction == ews.GiveUp:
+	case isRejected(err), reaction == ews.Rediscover, reaction == ews.Permanent, reaction == ews.GiveUp, reaction == ews.LowerVersion:
 		w.leave(m, err)
 		return
 	}
-	d := m.wait(err, max(backoff(n, retryMin, retryMax), backOffTold(err)))
+	d, _ := m.strike(retryMin, retryMax, backOffTold(err))
 	g.mu.Lock()
-	mb.due = time.Now().Add(d)
-	g.mu.Unlock()
+	defer g.mu.Unlock()
+	if g.members[m] == mb {
+		mb.due = time.Now().Add(d)
+		m.wait(err, d)
+	}
 }
 
 // lost takes the subscription from a member and has it subscribed again after
 // d.
 func (g *group) lost(mb *member, d time.Duration) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	mb.sub, mb.stream = "", nil
 	mb.due = time.Now().Add(d)
-	g.mu.Unlock()
-	mb.m.openGap()
-	mb.m.enter(Subscribing)
+	mb.m.deaf()
+	if g.members[mb.m] == mb {
+		mb.m.enter(Subscribing)
+	}
 }
 
 // bySubscription finds the member that a subscription belongs to.

@@ -19,8 +19,15 @@ const (
 	// streamOverdue is how long after its asked-for life a stream may still be
 	// open before it is taken for dead.
 	streamOverdue = time.Minute
-	// streamShort is a life that earns no immediate reopening.
-	streamShort = 5 * time.Second
+	// streamShort is a life that earns no immediate reopening: the shortest that
+	// can be asked for.
+	streamShort = time.Minute
+	// Streams that end early are opened at least this far apart, doubling: up to
+	// reopenMax when they did open, since every opening costs a comparison of
+	// each member, else up to openMax.
+	reopenMin = 2 * time.Second
+	reopenMax = 40 * time.Second
+	openMax   = 75 * time.Second
 
 	// joinWaitMax is how long a new subscription waits for its group's others
 	// before a stream is opened for it.
@@ -29,6 +36,13 @@ const (
 	// Waits after failures: exponential with full jitter between these.
 	retryMin = time.Second
 	retryMax = 5 * time.Minute
+	// forgiveAfter is how long nothing may have failed for the next failure to
+	// be the first again.
+	forgiveAfter = 5 * time.Minute
+	// escalateAfter is the number of failures in a row, some 6 minutes of
+	// waiting, after which something else is tried (EWS "Handling
+	// notification-related errors in EWS in Exchange").
+	escalateAfter = 9
 	// A permanent refusal is asked about again at this pace, doubling.
 	permanentMin = 15 * time.Minute
 	permanentMax = 4 * time.Hour
@@ -41,6 +55,11 @@ const (
 
 	// comparePage is the rows asked for at a time in a comparison.
 	comparePage = 50
+	// compareOverlap is how many rows of a page are asked for once more with the
+	// next, to see that the two touch although items came and went.
+	compareOverlap = 5
+	// compareBackMax is how often one comparison goes back because they do not.
+	compareBackMax = 50
 	// CompareItemsMax bounds the items one comparison looks at. A mailbox with
 	// more than this above its floor has its oldest ones passed over, with an
 	// error in the log.
@@ -55,9 +74,11 @@ const (
 	// auditGrace is how old an item must be before its being unknown is a find:
 	// younger ones may still be on their way through the stream.
 	auditGrace = time.Minute
-	// poisonTries is how often one item may fail inside Exchange before it is
-	// given up (EWS reference "ResponseCode", ErrorInternalServerError).
+	// poisonTries is how often one item may fail inside Exchange, and poisonAfter
+	// for how long, before it is given up (EWS reference "ResponseCode",
+	// ErrorInternalServerError): a server in trouble must not make it so.
 	poisonTries = 4
+	poisonAfter = time.Minute
 	// goneRetry is how soon an item that was "not found" right after its event
 	// is looked for once more.
 	goneRetry = time.Second

@@ -36,15 +36,18 @@ type mailbox struct {
 	lastErr   string
 	lastEvent time.Time
 	settings  autodiscover.Settings
-	inbox     string // folder ID of the Inbox, once known
 	group     *group // nil while not placed
-	tries     int    // failures in a row of the present step
+	heard     bool   // on an open stream since the last gap; only then a comparison covers anything
+	older     bool   // the server does not take the newest request schema
+
+	strikes  strikes // of everything but Handle
+	refusals strikes // those that only somebody's action can end
+	handling strikes // of Handle
 
 	// What has been noticed and not yet dealt with, oldest first.
 	pending    []notifier.Event
 	pendingIDs map[notifier.ItemID]bool
-	failures   int  // of Handle, in a row
-	resting    bool // a retry of Handle is due by timer
+	overflowed bool // events were dropped; to be compared when nothing is pending
 
 	bookmark   notifier.Bookmark
 	loaded     bool   // the stored bookmark, if any, has been read
@@ -52,7 +55,13 @@ type mailbox struct {
 	compared   uint64 // gaps that a comparison has covered
 	comparedAt time.Time
 
-	poison map[notifier.ItemID]int // items that failed inside Exchange, and how often
+	poison map[notifier.ItemID]failing // items that failed inside Exchange
+}
+
+// failing is an item that cannot be read.
+type failing struct {
+	times int
+	since time.Time
 }
 
 // Caller of requests about this mailbox that need no group.
@@ -82,12 +91,35 @@ func (m *mailbox) enterLocked(s State) {
 		m.nextTry = time.Time{}
 	}
 	if s == Streaming {
-		m.lastErr, m.tries = "", 0
+		m.lastErr = ""
 	}
 }
 
-// wait puts the mailbox into Waiting and returns how long.
-func (m *mailbox) wait(err error, d time.Duration) time.Duration {
+// strike counts a failure and returns how long to wait, and how many there
+// were before it in a row.
+func (m *mailbox) strike(first, most, told time.Duration) (wait time.Duration, before int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.strikes.add(first, most, told)
+}
+
+// struck is the number of failures in a row so far.
+func (m *mailbox) struck() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.strikes.n
+}
+
+// refused counts a failure that only somebody's action can end.
+func (m *mailbox) refused(told time.Duration) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	wait, _ := m.refusals.add(permanentMin, permanentMax, told)
+	return wait
+}
+
+// wait puts the mailbox into Waiting for d.
+func (m *mailbox) wait(err error, d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.enterLocked(Waiting)
@@ -95,7 +127,14 @@ func (m *mailbox) wait(err error, d time.Duration) time.Duration {
 	if err != nil {
 		m.lastErr = err.Error()
 	}
-	return d
+}
+
+// retry notes a failure that leaves the mailbox where it stands.
+func (m *mailbox) retry(err error, d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.nextTry = time.Now().Add(d)
+	m.lastErr = err.Error()
 }
 
 // openGap notes that something may have been missed.
@@ -105,11 +144,22 @@ func (m *mailbox) openGap() {
 	m.gaps++
 }
 
+// deaf opens a gap that lasts until the mailbox is on a stream again: a
+// comparison that begins before covers nothing, since what comes after it would
+// be told by nobody.
+func (m *mailbox) deaf() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gaps++
+	m.heard = false
+}
+
 func (m *mailbox) inGapLocked() bool { return m.compared != m.gaps }
 
 // notice adds events to what is pending; already known items are passed over.
-// It reports whether there is something new, and whether there was too much:
-// then events were dropped, a gap is open, and the mailbox must be compared.
+// It reports whether there is something new, and whether there is too much as
+// of now: then events were dropped, a gap is open, and the mailbox is to be
+// compared when nothing is pending any more.
 func (m *mailbox) notice(events []notifier.Event, most int) (fresh, overflow bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,7 +169,8 @@ func (m *mailbox) notice(events []notifier.Event, most int) (fresh, overflow boo
 		}
 		if len(m.pending) >= most {
 			m.gaps++
-			return fresh, true
+			overflow, m.overflowed = !m.overflowed, true
+			return fresh, overflow
 		}
 		if m.pendingIDs == nil {
 			m.pendingIDs = map[notifier.ItemID]bool{}
@@ -136,33 +187,74 @@ func (m *mailbox) notice(events []notifier.Event, most int) (fresh, overflow boo
 func (m *mailbox) batch() []notifier.Event {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.resting {
-		return nil
-	}
 	return append([]notifier.Event(nil), m.pending[:min(len(m.pending), handleMax)]...)
 }
 
 // done takes events off what is pending and adds what was dealt with to the
 // bookmark. The floor rises only when nothing below it can be outstanding. It
-// returns the bookmark to be written and whether more is pending.
-func (m *mailbox) done(events []notifier.Event, seen []notifier.SeenItem) (notifier.Bookmark, bool) {
+// returns the bookmark to be written, whether more is pending, and whether the
+// mailbox is to be compared because events were dropped.
+func (m *mailbox) done(events []notifier.Event, seen []notifier.SeenItem) (mark notifier.Bookmark, more, compare bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.failures = 0
+	m.handling = strikes{}
 	for _, e := range events {
 		delete(m.pendingIDs, e.Item)
 		delete(m.poison, e.Item)
 	}
 	m.pending = append([]notifier.Event(nil), m.pending[len(events):]...)
-	m.bookmark = m.bookmark.With(seen...)
+	m.bookmark = m.bookmark.With(dated(seen, m.bookmark)...)
 	m.settleLocked()
-	return m.bookmark, len(m.pending) > 0
+	more = len(m.pending) > 0
+	compare = m.overflowed && !more
+	if compare {
+		m.overflowed = false
+	}
+	return m.bookmark, more, compare
 }
 
-func (m *mailbox) settleLocked() {
-	if len(m.pending) == 0 && !m.inGapLocked() {
-		m.bookmark = m.bookmark.Settled()
+// dated gives the items of which nobody knows when they were received the
+// newest time known, so that they are remembered like the others.
+func dated(seen []notifier.SeenItem, b notifier.Bookmark) []notifier.SeenItem {
+	newest := b.Floor
+	for _, list := range [][]notifier.SeenItem{b.Seen, seen} {
+		for _, s := range list {
+			if s.Received.After(newest) {
+				newest = s.Received
+			}
+		}
 	}
+	out := append([]notifier.SeenItem(nil), seen...)
+	for i := range out {
+		if out[i].Received.IsZero() {
+			out[i].Received = newest
+		}
+	}
+	return out
+}
+
+// settleLocked raises the bookmark's floor when nothing is outstanding. Items
+// with a time in the future do not count: the mail of all that time would be
+// below the floor.
+func (m *mailbox) settleLocked() {
+	if len(m.pending) > 0 || m.inGapLocked() {
+		return
+	}
+	b, now := m.bookmark, time.Now()
+	var past, ahead []notifier.SeenItem
+	for _, s := range b.Seen {
+		if s.Received.After(now) {
+			ahead = append(ahead, s)
+		} else {
+			past = append(past, s)
+		}
+	}
+	if len(ahead) > notifier.BookmarkSeenMax {
+		ahead, past = nil, b.Seen // it is our own clock that is wrong
+	}
+	b.Seen = past
+	m.bookmark = b.Settled()
+	m.bookmark.Seen = append(m.bookmark.Seen, ahead...)
 }
 
 // coveredUpTo notes that a comparison that began when there were gaps gaps has

@@ -17,15 +17,21 @@ import (
 // groupKey is what mailboxes must share to share a stream (EWS "How to:
 // Maintain affinity between a group of subscriptions and the Mailbox server in
 // Exchange": EWS URL and GroupingInformation; the account, because a
-// subscription belongs to the account that made it).
-type groupKey struct{ account, url, grouping string }
+// subscription belongs to the account that made it; and the request schema).
+type groupKey struct {
+	account, url, grouping string
+	version                ews.Version
+}
 
 // place puts a discovered mailbox into a group: the account with the fewest
 // mailboxes that has room, the first group of its kind with a free place, or a
 // new one. Without room anywhere the mailbox waits, and says so.
 func (w *Watcher) place(m *mailbox) {
 	m.mu.Lock()
-	s := m.settings
+	s, version := m.settings, w.version(m.settings)
+	if m.older {
+		version = ews.Exchange2010SP2
+	}
 	m.mu.Unlock()
 	url := s.EWSURL
 	if url == "" || (w.opt.PreferInternalURL && s.InternalEWSURL != "") {
@@ -44,10 +50,10 @@ func (w *Watcher) place(m *mailbox) {
 	a := w.roomiest(time.Now())
 	if a == nil {
 		w.mu.Unlock()
-		w.discoveryFailed(m, fmt.Errorf("watch: no listener account has room for %s: add an account or raise its capacity", m.name))
+		w.discoveryFailed(m, fmt.Errorf("watch: no listener account that Exchange accepts has room for %s: add an account or raise its capacity", m.name))
 		return
 	}
-	key := groupKey{a.Name, url, s.Grouping}
+	key := groupKey{a.Name, url, s.Grouping, version}
 	var g *group
 	for _, have := range w.groups[key] {
 		if have.size < StreamMembersMax && !have.closed {
@@ -56,7 +62,7 @@ func (w *Watcher) place(m *mailbox) {
 		}
 	}
 	if g == nil {
-		c, err := a.client(url, w.version(s), w.opt)
+		c, err := a.client(url, version, w.opt)
 		if err != nil {
 			w.mu.Unlock()
 			w.discoveryFailed(m, err)
@@ -71,11 +77,13 @@ func (w *Watcher) place(m *mailbox) {
 	a.mailboxes++
 	m.mu.Lock()
 	m.group = g
-	m.tries = 0
 	m.enterLocked(Subscribing)
 	m.mu.Unlock()
 	w.mu.Unlock()
 	g.join(m)
+	if w.groupOf(m) != g { // removed meanwhile, and its parting came before the joining
+		g.part(m)
+	}
 }
 
 // roomiest is the account with the fewest mailboxes among those that have room
@@ -90,8 +98,9 @@ func (w *Watcher) roomiest(now time.Time) *account {
 	return best
 }
 
-// unplace takes the mailbox out of its group.
-func (w *Watcher) unplace(m *mailbox) {
+// unplace takes the mailbox out of its group and returns that, nil when there
+// was none.
+func (w *Watcher) unplace(m *mailbox) *group {
 	w.mu.Lock()
 	m.mu.Lock()
 	g := m.group
@@ -105,23 +114,31 @@ func (w *Watcher) unplace(m *mailbox) {
 	if g != nil {
 		g.part(m)
 	}
+	return g
 }
 
 // leave takes the mailbox out of its group because of err and has it
-// discovered anew after a wait that fits.
+// discovered anew after a wait that fits. Out of several that call it at once
+// the first has its way.
 func (w *Watcher) leave(m *mailbox, err error) {
-	m.openGap()
-	w.unplace(m)
-	m.mu.Lock()
-	m.tries++
-	n := m.tries - 1
-	m.mu.Unlock()
-	d := backoff(n, retryMin, retryMax)
-	switch ews.React(err) {
-	case ews.Permanent, ews.GiveUp:
-		d = backoff(n, permanentMin, permanentMax)
+	g := w.unplace(m)
+	if g == nil {
+		return
 	}
-	d = w.blocked(err, max(d, backOffTold(err)))
+	m.deaf()
+	var d time.Duration
+	switch reaction := remedy(err, m.struck()); {
+	case reaction == ews.LowerVersion && g.key.version != ews.Exchange2010SP2:
+		m.mu.Lock()
+		m.older = true
+		m.mu.Unlock()
+		d, _ = m.strike(retryMin, retryMax, 0)
+	case reaction == ews.LowerVersion, reaction == ews.Permanent, reaction == ews.GiveUp:
+		d = m.refused(backOffTold(err))
+	default:
+		d, _ = m.strike(retryMin, retryMax, backOffTold(err))
+	}
+	d = w.blocked(err, d)
 	m.wait(err, d)
 	w.mu.Lock()
 	if w.mailboxes[m.name] == m {
@@ -130,8 +147,26 @@ func (w *Watcher) leave(m *mailbox, err error) {
 	w.mu.Unlock()
 }
 
+// remedy is what to do about an error after so many in a row. At first it is
+// what the error itself asks for; when that has not helped, something else; and
+// where nobody answers at all, to ask where the mailbox is by now.
+func remedy(err error, before int) ews.Reaction {
+	if before < escalateAfter {
+		return ews.React(err)
+	}
+	_, refused := errors.AsType[*ews.ResponseError](err)
+	_, status := errors.AsType[*ews.HTTPError](err)
+	if !refused && !status {
+		return ews.Rediscover
+	}
+	if then := ews.Escalate(err); then != ews.GiveUp || ews.React(err) == ews.GiveUp {
+		return then
+	}
+	return ews.Rediscover // giving up is for items
+}
+
 // blocked notes that an account's credentials were refused, if err says so.
-// The mailbox goes on at once when another account can take it, else when the
+// The mailbox goes on after d when another account can take it, else when the
 // account is tried again.
 func (w *Watcher) blocked(err error, d time.Duration) time.Duration {
 	rejected, ok := errors.AsType[*httpauth.RejectedError](err)
@@ -152,12 +187,11 @@ func (w *Watcher) blocked(err error, d time.Duration) time.Duration {
 			}
 			a.blockedUntil = until
 		}
-		d = time.Until(a.blockedUntil)
+		if w.roomiest(now) == nil {
+			d = max(time.Until(a.blockedUntil), retryMin)
+		}
 	}
-	if w.roomiest(now) != nil {
-		return retryMin
-	}
-	return max(d, retryMin)
+	return d
 }
 
 // client is the account's client for one EWS URL. Watcher.mu is held.

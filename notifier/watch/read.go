@@ -70,18 +70,22 @@ func (w *Watcher) readItems(ctx context.Context, c *ews.Client, m *mailbox, ids 
 		return Reading{}, fmt.Errorf("watch: read %s: %d answers for %d items", m.name, len(results), len(ids))
 	}
 	var r Reading
+	var failed error
 	for i, res := range results {
 		switch code := errorCode(res.Err); {
 		case res.Err == nil:
 			r.Messages = append(r.Messages, message(ids[i], res.Item))
 		case code == "ErrorItemNotFound":
 			r.Gone = append(r.Gone, ids[i])
-		case ews.React(res.Err) == ews.GiveUp, poisonous[code] && w.poisoned(m, ids[i]):
+		case ews.React(res.Err) == ews.GiveUp, isPoisonous(res.Err) && w.poisoned(m, ids[i]):
 			w.log.Error("item cannot be read; given up", "mailbox", m.name, "code", code)
 			r.Poison = append(r.Poison, ids[i])
-		default:
-			return Reading{}, fmt.Errorf("watch: read %s: %w", m.name, res.Err)
+		default: // the others are looked at all the same, to have their failures counted
+			failed = fmt.Errorf("watch: read %s: %w", m.name, res.Err)
 		}
+	}
+	if failed != nil {
+		return Reading{}, failed
 	}
 	if len(r.Gone) > 0 && lookAgain {
 		// Right after delivery another server may not know the item yet.
@@ -106,15 +110,27 @@ var poisonous = map[string]bool{
 	"ErrorContentConversionFailed": true, "ErrorMimeContentInvalid": true,
 }
 
+// isPoisonous says whether an error may be the item's own: it is known to be, or
+// nothing is known of it.
+func isPoisonous(err error) bool {
+	e, ok := errors.AsType[*ews.ResponseError](err)
+	return ok && (poisonous[e.Code] || !e.Known())
+}
+
 // poisoned counts a failure of one item and says whether it was one too many.
 func (w *Watcher) poisoned(m *mailbox, id notifier.ItemID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.poison == nil {
-		m.poison = map[notifier.ItemID]int{}
+		m.poison = map[notifier.ItemID]failing{}
 	}
-	m.poison[id]++
-	return m.poison[id] >= poisonTries
+	f := m.poison[id]
+	if f.times == 0 {
+		f.since = time.Now()
+	}
+	f.times++
+	m.poison[id] = f
+	return f.times >= poisonTries && time.Since(f.since) >= poisonAfter
 }
 
 func errorCode(err error) string {

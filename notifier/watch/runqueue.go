@@ -1,16 +1,21 @@
 package watch
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // runqueue hands each queued mailbox to one worker at a time. A mailbox stands
 // in it at most once, so it is bounded by the number of mailboxes; one that is
-// queued again while a worker has it waits until the worker is done.
+// queued again while a worker has it waits until the worker is done, and one
+// that rests waits until its rest is over.
 type runqueue struct {
-	mu     sync.Mutex
-	cond   sync.Cond
-	list   []*mailbox
-	states map[*mailbox]runState
-	closed bool
+	mu      sync.Mutex
+	cond    sync.Cond
+	list    []*mailbox
+	states  map[*mailbox]runState
+	resting map[*mailbox]*time.Timer
+	closed  bool
 }
 
 // runState is where a mailbox stands; absent: neither waits nor is worked on.
@@ -23,7 +28,7 @@ const (
 )
 
 func newRunqueue() *runqueue {
-	q := &runqueue{states: map[*mailbox]runState{}}
+	q := &runqueue{states: map[*mailbox]runState{}, resting: map[*mailbox]*time.Timer{}}
 	q.cond.L = &q.mu
 	return q
 }
@@ -31,22 +36,51 @@ func newRunqueue() *runqueue {
 func (q *runqueue) push(m *mailbox) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch q.states[m] {
-	case runWaiting, runAgain:
-	case runWorking:
+	q.pushLocked(m)
+}
+
+func (q *runqueue) pushLocked(m *mailbox) {
+	switch {
+	case q.closed || q.resting[m] != nil:
+	case q.states[m] == runWorking:
 		q.states[m] = runAgain
-	default:
-		q.addLocked(m)
+	case q.states[m] == 0:
+		q.states[m] = runWaiting
+		q.list = append(q.list, m)
+		q.cond.Signal()
 	}
 }
 
-func (q *runqueue) addLocked(m *mailbox) {
+// rest queues the mailbox in d, and not before, whatever is pushed meanwhile.
+func (q *runqueue) rest(m *mailbox, d time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if q.closed {
 		return
 	}
-	q.states[m] = runWaiting
-	q.list = append(q.list, m)
-	q.cond.Signal()
+	if old := q.resting[m]; old != nil {
+		old.Stop()
+	}
+	var t *time.Timer
+	t = time.AfterFunc(d, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if q.resting[m] == t {
+			delete(q.resting, m)
+			q.pushLocked(m)
+		}
+	})
+	q.resting[m] = t
+}
+
+// forget ends the mailbox's rest without queueing it.
+func (q *runqueue) forget(m *mailbox) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t := q.resting[m]; t != nil {
+		t.Stop()
+		delete(q.resting, m)
+	}
 }
 
 // work hands mailboxes to do until the queue closes. Any number of goroutines
@@ -80,13 +114,18 @@ func (q *runqueue) done(m *mailbox) {
 	again := q.states[m] == runAgain
 	delete(q.states, m)
 	if again {
-		q.addLocked(m)
+		q.pushLocked(m)
 	}
 }
 
+// close ends work and every rest.
 func (q *runqueue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
+	for _, t := range q.resting {
+		t.Stop()
+	}
+	clear(q.resting)
 	q.cond.Broadcast()
 }

@@ -89,8 +89,14 @@ func (s *stream) run(ctx context.Context, ids []ews.SubscriptionID, life time.Du
 // listening has the members compared: the stream carries their events from now
 // on, and what came before it shows in the comparison.
 func (s *stream) listening() {
-	for _, mb := range s.members {
+	s.g.mu.Lock()
+	defer s.g.mu.Unlock()
+	for id, mb := range s.members {
+		if !s.carriesLocked(id, mb) {
+			continue
+		}
 		mb.m.mu.Lock()
+		mb.m.heard = true
 		gap := mb.m.inGapLocked()
 		if gap {
 			mb.m.enterLocked(CatchingUp)
@@ -102,6 +108,12 @@ func (s *stream) listening() {
 			s.g.w.toCompare.push(mb.m)
 		}
 	}
+}
+
+// carriesLocked says whether the member is still in the group and heard through
+// this stream. group.mu is held.
+func (s *stream) carriesLocked(id ews.SubscriptionID, mb *member) bool {
+	return mb.stream == s && mb.sub == id && s.g.members[mb.m] == mb
 }
 
 // read hands on what the stream tells until it ends. It reports whether the
@@ -145,8 +157,7 @@ func (s *stream) notify(n ews.Notification) {
 	}
 	if overflow {
 		w.stats.dropped.Add(1)
-		w.log.Warn("too many events waiting; comparing the mailbox instead", "mailbox", m.name)
-		w.toCompare.push(m)
+		w.log.Warn("too many events waiting; the mailbox will be compared instead", "mailbox", m.name)
 	}
 }
 
@@ -154,8 +165,9 @@ func (s *stream) notify(n ews.Notification) {
 func (s *stream) refused(msg ews.StreamMessage) {
 	g, w := s.g, s.g.w
 	reaction := ews.React(msg.Err)
+	early := time.Since(s.opened) < streamShort
 	w.log.Warn("stream tells of an error", "group", g.name, "code", msg.Err.Code, "reaction", reaction, "subscriptions", len(msg.ErrorSubscriptions))
-	all := len(msg.ErrorSubscriptions) == len(s.members) && len(s.members) > 1
+	all := len(msg.ErrorSubscriptions) == len(s.members)
 	if all && msg.Err.Code == "ErrorSubscriptionNotFound" {
 		g.mu.Lock()
 		g.affinity = ews.NewAffinity() // the server that knew them is gone, or the cookie led astray
@@ -171,23 +183,36 @@ func (s *stream) refused(msg ews.StreamMessage) {
 			if msg.Err.Code == "ErrorNewEventStreamConnectionOpened" {
 				continue // our own newer stream carries it
 			}
-			g.lost(mb, 0)
+			s.resubscribe(mb, msg.Err, early)
 		case ews.CatchUp:
 			mb.m.openGap()
 			w.toCompare.push(mb.m)
 		case ews.Resubscribe:
-			d := time.Duration(0)
-			if time.Since(s.opened) < streamShort {
-				d = backoff(0, retryMin, retryMax) // refused right away: not in a tight circle
-			}
-			g.lost(mb, d)
+			s.resubscribe(mb, msg.Err, early)
 		case ews.BackOff:
-			g.lost(mb, max(backoff(0, retryMin, retryMax), msg.Err.BackOff))
+			g.giveBack(mb.m, id) // it may live on, and counts against the mailbox
+			s.resubscribe(mb, msg.Err, true)
 		default: // Rediscover, Permanent, GiveUp, LowerVersion
 			w.leave(mb.m, msg.Err)
 		}
 	}
 	g.poke()
+}
+
+// resubscribe has a lost subscription made again: the first time at once,
+// unless that would be a tight circle, then after growing waits, and elsewhere
+// when the error says so.
+func (s *stream) resubscribe(mb *member, err *ews.ResponseError, rest bool) {
+	d, before := mb.m.strike(retryMin, retryMax, err.BackOff)
+	tried := before >= escalateAfter || before > 0 && ews.React(err) == ews.Resubscribe
+	switch then := ews.Escalate(err); {
+	case tried && (then == ews.Rediscover || then == ews.Permanent || then == ews.GiveUp):
+		s.g.w.leave(mb.m, err)
+	case before == 0 && !rest:
+		s.g.lost(mb, 0)
+	default:
+		s.g.lost(mb, d)
+	}
 }
 
 // ended frees the members for the next stream. After an orderly end nothing
@@ -206,43 +231,56 @@ func (s *stream) ended(err error, orderly bool) {
 	delete(g.streams, s)
 	var carried []*member
 	for id, mb := range s.members {
-		if mb.stream == s {
-			mb.stream = nil
-			if mb.sub == id {
-				carried = append(carried, mb)
+		if s.carriesLocked(id, mb) {
+			carried = append(carried, mb)
+			if !orderly {
+				mb.m.deaf()
+				mb.m.enter(CatchingUp)
 			}
 		}
+		if mb.stream == s {
+			mb.stream = nil
+		}
 	}
+	failures := 0
 	if lived < streamShort && !s.closing {
-		g.openTries++
-		g.openAfter = time.Now().Add(max(backoff(g.openTries-1, retryMin/4, retryMax/5), backOffTold(err)))
+		most := reopenMax
+		if s.conn == nil {
+			most = openMax
+		}
+		var d time.Duration
+		d, failures = g.opens.add(reopenMin, most, 0)
+		g.openAfter = s.opened.Add(d)
+		if told := time.Now().Add(backOffTold(err)); told.After(g.openAfter) {
+			g.openAfter = told
+		}
 		g.charge++ // perhaps the mailbox charged is at its limit
 	} else {
-		g.openTries, g.openAfter = 0, time.Time{}
+		g.openAfter = time.Time{}
 	}
 	g.mu.Unlock()
 
 	for _, mb := range carried {
-		if !orderly {
-			mb.m.openGap()
-			mb.m.enter(CatchingUp)
-		}
-	}
-	if isRejected(err) || isGone(err) {
-		for _, mb := range carried {
+		if s.drivesAway(mb.m, err, failures) {
 			w.leave(mb.m, err)
 		}
 	}
 	g.poke()
 }
 
-// isGone says that the address of the service itself is wrong by now.
-func isGone(err error) bool {
-	if err == nil || errors.Is(err, io.EOF) {
+// drivesAway says whether a mailbox has to be looked for elsewhere after its
+// stream ended with err.
+func (s *stream) drivesAway(m *mailbox, err error, before int) bool {
+	_, refused := errors.AsType[*ews.ResponseError](err)
+	switch r := remedy(err, before); {
+	case isRejected(err):
+		return true
+	case r != ews.Rediscover && r != ews.Permanent:
 		return false
+	case refused: // that is about the mailbox impersonated
+		return m.address() == s.charge
 	}
-	r := ews.React(err)
-	return r == ews.Rediscover || r == ews.Permanent
+	return s.conn == nil // the address is wrong by now
 }
 
 func isRejected(err error) bool {

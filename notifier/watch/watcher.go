@@ -14,8 +14,13 @@ import (
 	"mailbell/notifier/ews"
 )
 
-// errNotPlaced means that the mailbox belongs to no group at the moment.
-var errNotPlaced = errors.New("watch: the mailbox is not placed yet")
+var (
+	// errNotPlaced means that the mailbox belongs to no group at the moment.
+	errNotPlaced = errors.New("watch: the mailbox is not placed yet")
+	// errNotHeard means that no stream carries the mailbox at the moment. The next
+	// one that does has it compared.
+	errNotHeard = errors.New("watch: the mailbox is on no stream yet")
+)
 
 // Watcher keeps mailboxes subscribed. Make one with New, give it mailboxes with
 // Add (before or while Run), and run it once. Run starts every goroutine there
@@ -143,6 +148,8 @@ func (w *Watcher) Remove(name notifier.Mailbox) {
 		return
 	}
 	m.stop()
+	w.ready.forget(m)
+	w.toCompare.forget(m)
 	w.unplace(m)
 	w.notes.removed(name)
 }
@@ -175,15 +182,6 @@ func (w *Watcher) startLocked(f func(ctx context.Context)) bool {
 	return true
 }
 
-// later calls f after d unless the mailbox is removed or Run ends first.
-func (w *Watcher) later(d time.Duration, m *mailbox, f func()) {
-	m.mu.Lock()
-	m.nextTry = time.Now().Add(d)
-	m.mu.Unlock()
-	t := time.AfterFunc(d, f)
-	context.AfterFunc(m.ctx, func() { t.Stop() })
-}
-
 // handle deals with the oldest pending events of a mailbox. The bookmark moves
 // only when Handle has made the consequences durable.
 func (w *Watcher) handle(m *mailbox) {
@@ -198,35 +196,37 @@ func (w *Watcher) handle(m *mailbox) {
 		}
 		return
 	}
-	mark, more := m.done(events, seen)
+	mark, more, compare := m.done(events, seen)
+	w.moved(m, mark)
+	switch {
+	case more:
+		w.ready.push(m)
+	case compare:
+		w.toCompare.push(m)
+	}
+}
+
+// moved has the bookmark written, unless the mailbox was removed meanwhile.
+func (w *Watcher) moved(m *mailbox, mark notifier.Bookmark) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.mailboxes[m.name] == m {
 		w.notes.moved(mark)
-	}
-	w.mu.Unlock()
-	if more {
-		w.ready.push(m)
 	}
 }
 
 // handleFailed lets the mailbox rest, with everything still pending.
 func (w *Watcher) handleFailed(m *mailbox, err error) {
 	m.mu.Lock()
-	m.failures++
-	n := m.failures
-	m.resting = true
-	m.lastErr = err.Error()
+	d, n := m.handling.add(retryMin/4, retryMax, backOffTold(err))
 	m.mu.Unlock()
-	w.log.Warn("events not dealt with; trying again", "mailbox", m.name, "try", n, "err", err)
-	if ews.React(err) == ews.Rediscover {
+	w.log.Warn("events not dealt with; trying again", "mailbox", m.name, "try", n+1, "err", err)
+	if isRejected(err) || ews.React(err) == ews.Rediscover {
 		w.leave(m, err)
+	} else {
+		m.retry(err, d)
 	}
-	w.later(max(backoff(n-1, retryMin/4, retryMax), backOffTold(err)), m, func() {
-		m.mu.Lock()
-		m.resting = false
-		m.mu.Unlock()
-		w.ready.push(m)
-	})
+	w.ready.rest(m, d)
 }
 
 // load brings the stored bookmark, if there is one, before the first comparison.
@@ -243,7 +243,7 @@ func (w *Watcher) load(ctx context.Context, m *mailbox) error {
 		m.mu.Lock()
 		b, m.loaded = m.bookmark, true
 		m.mu.Unlock()
-		w.notes.moved(b)
+		w.moved(m, b)
 		return nil
 	case err != nil:
 		return fmt.Errorf("watch: bookmark of %s: %w", m.name, err)
