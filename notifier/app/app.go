@@ -23,10 +23,18 @@ import (
 // may be called in any order and any number of times, and an App that was
 // stopped can be started again.
 type App struct {
-	opt Options
+	opt  Options
+	turn chan struct{} // lent to whoever starts or stops
 
-	mu     sync.Mutex // held while starting and stopping
-	life   *lifecycle // nil while stopped
+	mu  sync.Mutex
+	now *instance // nil while stopped
+}
+
+// instance is what one Start brought up. Its parts are set before anything can
+// ask for them and never change.
+type instance struct {
+	opt    Options
+	life   *lifecycle
 	addr   net.Addr
 	stores Stores
 	view   *registry.View
@@ -40,143 +48,182 @@ func New(o Options) (*App, error) {
 		return nil, err
 	}
 	o.complete()
-	return &App{opt: o}, nil
+	return &App{opt: o, turn: make(chan struct{}, 1)}, nil
 }
 
 // Start brings the instance up and returns when it serves: the stores are
 // open, the registrations are known, the web service listens. Subscribing to
 // Exchange goes on behind it. On failure everything is taken down again.
 func (a *App) Start(ctx context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.life != nil {
-		return nil
+	_, err := a.start(ctx)
+	return err
+}
+
+func (a *App) start(ctx context.Context) (*instance, error) {
+	if err := a.take(ctx); err != nil {
+		return nil, err
 	}
-	l := newLifecycle()
-	if err := a.bringUp(ctx, l); err != nil {
+	defer a.giveBack()
+	if in := a.current(); in != nil {
+		return in, nil
+	}
+	in := &instance{opt: a.opt, life: newLifecycle()}
+	if err := in.bringUp(ctx); err != nil {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.opt.Drain)
 		defer cancel()
-		return errors.Join(err, l.unwind(stop))
+		return nil, errors.Join(err, in.life.unwind(stop))
 	}
-	a.life = l
-	return nil
+	a.become(in)
+	return in, nil
 }
 
 // Stop takes the instance down: first the web service, then the watch, then
 // what is in flight to the providers, last the stores. What was not finished
-// stays in the stores. Stopping a stopped instance does nothing.
+// stays in the stores. When ctx ends first, every part that is left gets
+// stopGrace, and what did not end in its time is named in the error. Stopping a
+// stopped instance does nothing.
 func (a *App) Stop(ctx context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.life == nil {
-		return nil
-	}
-	err := a.life.unwind(ctx)
-	a.life, a.addr, a.view, a.watch, a.send = nil, nil, nil, nil, nil
-	return err
-}
-
-// Run starts the instance, waits until ctx ends or a part of it fails, and
-// stops it. It returns nil after an orderly end.
-func (a *App) Run(ctx context.Context) error {
-	if err := a.Start(ctx); err != nil {
+	if err := a.take(ctx); err != nil {
 		return err
 	}
-	a.mu.Lock()
-	l := a.life
-	a.mu.Unlock()
-	if l != nil {
-		select {
-		case <-ctx.Done():
-		case <-l.failed:
-		}
+	defer a.giveBack()
+	in := a.current()
+	if in == nil {
+		return nil
+	}
+	a.become(nil)
+	return in.life.unwind(ctx)
+}
+
+// Run starts the instance, waits until ctx ends, a part of it fails, or it is
+// stopped, and stops it. It returns nil after an orderly end.
+func (a *App) Run(ctx context.Context) error {
+	in, err := a.start(ctx)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case <-in.life.failed:
+	case <-in.life.over:
+		return in.life.failure() // somebody else has stopped it
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.opt.Drain+5*time.Second)
 	defer cancel()
-	err := a.Stop(stop)
-	if l != nil {
-		err = errors.Join(l.failure(), err)
+	err = a.Stop(stop)
+	return errors.Join(in.life.failure(), err)
+}
+
+// take waits for the turn to start or stop.
+func (a *App) take(ctx context.Context) error {
+	select {
+	case a.turn <- struct{}{}:
+		return nil
+	default:
 	}
-	return err
+	select {
+	case a.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("app: still starting or stopping: %w", ctx.Err())
+	}
+}
+
+func (a *App) giveBack() { <-a.turn }
+
+func (a *App) current() *instance {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.now
+}
+
+func (a *App) become(in *instance) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.now = in
 }
 
 // Addr is where the web service listens; nil while it does not.
 func (a *App) Addr() net.Addr {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.addr
+	if in := a.current(); in != nil {
+		return in.addr
+	}
+	return nil
 }
 
 // Watcher is the extender's watcher, for status; nil while it does not run.
 func (a *App) Watcher() *watch.Watcher {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.watch
-}
-
-func (a *App) bringUp(ctx context.Context, l *lifecycle) error {
-	if err := a.openStores(ctx, l); err != nil {
-		return err
-	}
-	a.view = registry.NewView(a.stores.Registry, a.opt.Logger)
-	if a.opt.plays(Extender) {
-		if err := a.newWatcher(l); err != nil {
-			return err
-		}
-	}
-	l.run("registry view", a.view.Run)
-	select {
-	case <-a.view.Synced():
-	case <-ctx.Done():
-		return fmt.Errorf("app: the registrations were not read in time: %w", ctx.Err())
-	}
-	if a.opt.plays(Proxy) {
-		if err := a.startDelivery(l); err != nil {
-			return err
-		}
-	}
-	if a.watch != nil {
-		l.run("watcher", a.watch.Run)
-	}
-	if a.opt.plays(Portal) {
-		return a.serve(l)
+	if in := a.current(); in != nil {
+		return in.watch
 	}
 	return nil
 }
 
-func (a *App) openStores(ctx context.Context, l *lifecycle) error {
-	if a.opt.Stores != nil {
-		a.stores = *a.opt.Stores
+func (in *instance) bringUp(ctx context.Context) error {
+	if err := in.openStores(ctx); err != nil {
+		return err
+	}
+	in.view = registry.NewView(in.stores.Registry, in.opt.Logger)
+	if in.opt.plays(Extender) {
+		if err := in.newWatcher(); err != nil {
+			return err
+		}
+	}
+	in.life.run("registry view", in.view.Run)
+	select {
+	case <-in.view.Synced():
+	case <-in.life.failed:
+		return in.life.failure()
+	case <-ctx.Done():
+		return fmt.Errorf("app: the registrations were not read in time: %w", ctx.Err())
+	}
+	if in.opt.plays(Proxy) {
+		if err := in.startDelivery(); err != nil {
+			return err
+		}
+	}
+	if in.watch != nil {
+		in.life.run("watcher", in.watch.Run)
+	}
+	if in.opt.plays(Portal) {
+		return in.serve()
+	}
+	return nil
+}
+
+func (in *instance) openStores(ctx context.Context) error {
+	if in.opt.Stores != nil {
+		in.stores = *in.opt.Stores
 		return nil
 	}
-	e, err := engine.Open(ctx, a.opt.Engine)
+	e, err := engine.Open(ctx, in.opt.Engine)
 	if err != nil {
 		return err
 	}
-	l.push("engine", e.Close)
-	a.stores = Stores{Registry: e.Registry(), Queue: e.Queue(), Bookmarks: e.Bookmarks(), Ledger: e.Ledger()}
+	in.life.push("engine", e.Close)
+	in.stores = Stores{Registry: e.Registry(), Queue: e.Queue(), Bookmarks: e.Bookmarks(), Ledger: e.Ledger()}
 	return nil
 }
 
 // serve starts the registration web service.
-func (a *App) serve(l *lifecycle) error {
-	o := a.opt.API
+func (in *instance) serve() error {
+	o := in.opt.API
 	handler, err := api.New(api.Options{
-		Registry: a.stores.Registry, View: a.view, Ledger: a.stores.Ledger,
+		Registry: in.stores.Registry, View: in.view, Ledger: in.stores.Ledger,
 		Keys: o.Keys, Audience: o.Audience, Limits: o.Limits,
-		Approved:     a.opt.Policy.Approved,
+		Approved:     in.opt.Policy.Approved,
 		CheckChannel: wns.CheckChannel,
-		Wiped:        a.wiped,
-		Logger:       a.opt.Logger,
+		Wiped:        in.wiped,
+		Logger:       in.opt.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	listener, err := a.opt.Network.Listen("tcp", o.Listen)
+	listener, err := in.opt.Network.Listen("tcp", o.Listen)
 	if err != nil {
 		return fmt.Errorf("app: API.Listen: %w; choose another address or stop what occupies it", err)
 	}
-	a.addr = listener.Addr()
+	in.addr = listener.Addr()
 	if o.TLS != nil {
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*o.TLS}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	}
@@ -188,10 +235,10 @@ func (a *App) serve(l *lifecycle) error {
 	go func() {
 		defer close(done)
 		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			l.fail(fmt.Errorf("app: web service: %w", err))
+			in.life.fail(fmt.Errorf("app: web service: %w", err))
 		}
 	}()
-	l.push("web service", func(ctx context.Context) error {
+	in.life.push("web service", func(ctx context.Context) error {
 		err := srv.Shutdown(ctx)
 		if err != nil {
 			err = errors.Join(err, srv.Close())
@@ -199,7 +246,7 @@ func (a *App) serve(l *lifecycle) error {
 		<-done
 		return err
 	})
-	a.opt.Logger.Info("registration service listens", "addr", a.addr.String(), "tls", o.TLS != nil)
+	in.opt.Logger.Info("registration service listens", "addr", in.addr.String(), "tls", o.TLS != nil)
 	return nil
 }
 
@@ -213,12 +260,12 @@ const (
 
 // wiped makes a device hear nothing more: what is queued for it is thrown away
 // and what is being sent is cancelled, before it returns.
-func (a *App) wiped(ctx context.Context, d notifier.DeviceID) error {
-	if err := a.stores.Queue.Purge(ctx, d); err != nil {
+func (in *instance) wiped(ctx context.Context, d notifier.DeviceID) error {
+	if err := in.stores.Queue.Purge(ctx, d); err != nil {
 		return fmt.Errorf("app: queue of %s: %w", d, err)
 	}
-	if a.send != nil {
-		a.send.Wiped(ctx, d)
+	if in.send != nil {
+		in.send.Wiped(ctx, d)
 	}
 	return nil
 }

@@ -17,8 +17,8 @@ import (
 
 // newWatcher joins Exchange, the composer and the queue. Mailboxes come and go
 // with the registrations.
-func (a *App) newWatcher(l *lifecycle) error {
-	accounts, discover, err := a.accounts(l)
+func (in *instance) newWatcher() error {
+	accounts, discover, err := in.accounts()
 	if err != nil {
 		return err
 	}
@@ -28,27 +28,27 @@ func (a *App) newWatcher(l *lifecycle) error {
 			r, err := w.Read(ctx, m, ids)
 			return compose.Reading{Messages: r.Messages, Gone: r.Gone, Poison: r.Poison, Unread: r.Unread}, err
 		}),
-		Devices: a.view.Mailbox,
-		Policy:  a.opt.Policy,
-		Queue:   a.stores.Queue.Put,
-		Ledger:  a.stores.Ledger.Append,
-		Logger:  a.opt.Logger,
+		Devices: in.view.Mailbox,
+		Policy:  in.opt.Policy,
+		Queue:   in.stores.Queue.Put,
+		Ledger:  in.stores.Ledger.Append,
+		Logger:  in.opt.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	x := a.opt.Exchange
+	x := in.opt.Exchange
 	w, err = watch.New(watch.Options{
-		Accounts: accounts, Discover: discover, Bookmarks: a.stores.Bookmarks, Handle: composer.Handle,
+		Accounts: accounts, Discover: discover, Bookmarks: in.stores.Bookmarks, Handle: composer.Handle,
 		Version: x.Schema, PreferInternalURL: x.PreferInternalURL, NoBadge: x.NoBadge,
-		SilenceMax: x.SilenceMax, AuditEvery: x.AuditEvery, UserAgent: userAgent, Logger: a.opt.Logger,
+		SilenceMax: x.SilenceMax, AuditEvery: x.AuditEvery, UserAgent: userAgent, Logger: in.opt.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	a.watch = w
-	a.view.OnChange(func(m notifier.Mailbox, devices []notifier.Registration) {
-		if len(devices) == 0 || !a.opt.Policy.Approved(m) {
+	in.watch = w
+	in.view.OnChange(func(m notifier.Mailbox, devices []notifier.Registration) {
+		if len(devices) == 0 || !in.opt.Policy.Approved(m) {
 			w.Remove(m)
 			return
 		}
@@ -73,17 +73,24 @@ func (f reader) Read(ctx context.Context, m notifier.Mailbox, ids []notifier.Ite
 	return f(ctx, m, ids)
 }
 
-// streamsMax bounds an account's streaming connections: two for each full
-// group, and as many again for the partial ones.
-func streamsMax(mailboxes int) int { return 4*(mailboxes/watch.StreamMembersMax+1) + 4 }
+// connectionsMax bounds an account's streaming connections, far below what a
+// process may have open.
+const connectionsMax = 1000
+
+// streamsMax is the most streaming connections an account's mailboxes can need:
+// two for each group, and where mailboxes have little in common each is a group
+// of its own. One more stream than that would wait for a connection in vain.
+func streamsMax(mailboxes int) int {
+	return max(min(2*mailboxes+4, connectionsMax), 4*(mailboxes/watch.StreamMembersMax+1))
+}
 
 // accounts makes each listener account's connections. Requests and streams
 // have pools of their own, so that streams cannot starve requests.
-func (a *App) accounts(l *lifecycle) ([]watch.Account, discoverFunc, error) {
-	x := a.opt.Exchange
+func (in *instance) accounts() ([]watch.Account, discoverFunc, error) {
+	x := in.opt.Exchange
 	var list []watch.Account
 	var clients []*autodiscover.Client
-	anonymous, err := a.pool(l, httpauth.Options{Account: "anonymous", Credentials: httpauth.None{}, SlotsMax: 4, HeaderTimeout: 10 * time.Second})
+	anonymous, err := in.pool(httpauth.Options{Account: "anonymous", Credentials: httpauth.None{}, SlotsMax: 4, HeaderTimeout: 10 * time.Second})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -99,12 +106,12 @@ func (a *App) accounts(l *lifecycle) ([]watch.Account, discoverFunc, error) {
 			requests = RequestsMax
 		}
 		pool := httpauth.Options{Account: acc.Name, Credentials: acc.Credentials, SlotsMax: requests, Hosts: tokenHosts(acc.Credentials, x)}
-		ordinary, err := a.pool(l, pool)
+		ordinary, err := in.pool(pool)
 		if err != nil {
 			return nil, nil, err
 		}
 		pool.SlotsMax = streamsMax(mailboxes)
-		streams, err := a.pool(l, pool)
+		streams, err := in.pool(pool)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -113,8 +120,8 @@ func (a *App) accounts(l *lifecycle) ([]watch.Account, discoverFunc, error) {
 			continue
 		}
 		c, err := autodiscover.New(autodiscover.Options{
-			Transport: ordinary, Anonymous: anonymous, LookupSRV: a.opt.Network.LookupSRV, Endpoints: x.Endpoints,
-			RedirectHosts: x.RedirectHosts, AddressDomains: x.AddressDomains, UserAgent: userAgent, Logger: a.opt.Logger,
+			Transport: ordinary, Anonymous: anonymous, LookupSRV: in.opt.Network.LookupSRV, Endpoints: x.Endpoints,
+			RedirectHosts: x.RedirectHosts, AddressDomains: x.AddressDomains, UserAgent: userAgent, Logger: in.opt.Logger,
 		})
 		if err != nil {
 			return nil, nil, err
@@ -127,15 +134,15 @@ func (a *App) accounts(l *lifecycle) ([]watch.Account, discoverFunc, error) {
 	return list, firstThatMay(clients), nil
 }
 
-func (a *App) pool(l *lifecycle, o httpauth.Options) (*httpauth.Pool, error) {
-	o.Dial = a.opt.Network.dialer()
-	o.TLS = &tls.Config{RootCAs: a.opt.Network.RootCAs, MinVersion: tls.VersionTLS12}
-	o.Logger = a.opt.Logger
+func (in *instance) pool(o httpauth.Options) (*httpauth.Pool, error) {
+	o.Dial = in.opt.Network.dialer()
+	o.TLS = &tls.Config{RootCAs: in.opt.Network.RootCAs, MinVersion: tls.VersionTLS12}
+	o.Logger = in.opt.Logger
 	p, err := httpauth.NewPool(o)
 	if err != nil {
 		return nil, err
 	}
-	l.push("connections of "+o.Account, func(context.Context) error { return p.Close() })
+	in.life.push("connections of "+o.Account, func(context.Context) error { return p.Close() })
 	return p, nil
 }
 

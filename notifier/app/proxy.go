@@ -20,55 +20,55 @@ var apnsHosts = map[notifier.Environment]string{
 }
 
 // startDelivery opens the ways to the providers and starts to deliver.
-func (a *App) startDelivery(l *lifecycle) error {
+func (in *instance) startDelivery() error {
 	senders := map[notifier.Provider]deliver.Sender{}
-	if len(a.opt.APNs) > 0 {
+	if len(in.opt.APNs) > 0 {
 		clients := map[notifier.Environment]*apns.Client{}
-		for _, o := range a.opt.APNs {
+		for _, o := range in.opt.APNs {
 			host := o.Host
 			if host == "" {
 				host = apnsHosts[o.Environment]
 			}
 			c, err := apns.New(apns.Options{
 				Host: host, Key: o.Key, Certificate: o.Certificate, Lanes: o.Lanes,
-				Dial: a.opt.Network.dialer(), RootCAs: a.opt.Network.RootCAs, Logger: a.opt.Logger,
+				Dial: in.opt.Network.dialer(), RootCAs: in.opt.Network.RootCAs, Logger: in.opt.Logger,
 			})
 			if err != nil {
 				return fmt.Errorf("app: APNs %s: %w", o.Environment, err)
 			}
-			l.push("APNs "+string(o.Environment), c.Close)
+			in.life.push("APNs "+string(o.Environment), c.Close)
 			clients[o.Environment] = c
 		}
 		senders[notifier.APNs] = deliver.NewAPNsSender(clients)
 	}
-	if len(a.opt.WNS) > 0 {
+	if len(in.opt.WNS) > 0 {
 		clients := map[string]*wns.Client{}
-		for _, o := range a.opt.WNS {
-			c, err := wns.New(wns.Options{App: o, Dial: a.opt.Network.strangerDialer(), RootCAs: a.opt.Network.RootCAs, Logger: a.opt.Logger})
+		for _, o := range in.opt.WNS {
+			c, err := wns.New(wns.Options{App: o, Dial: in.opt.Network.strangerDialer(), RootCAs: in.opt.Network.RootCAs, Logger: in.opt.Logger})
 			if err != nil {
 				return fmt.Errorf("app: WNS %s: %w", o.Name, err)
 			}
-			l.push("WNS "+o.Name, c.Close)
+			in.life.push("WNS "+o.Name, c.Close)
 			clients[o.Name] = c
 		}
 		senders[notifier.WNS] = deliver.NewWNSSender(clients)
 	}
 	d, err := deliver.New(deliver.Options{
-		Queue: a.stores.Queue, Senders: senders, Lookup: a.view.Device, Forget: a.forget, Ledger: a.stores.Ledger,
-		Retry: a.opt.Delivery, Logger: a.opt.Logger,
+		Queue: in.stores.Queue, Senders: senders, Lookup: in.view.Device, Forget: in.forget, Ledger: in.stores.Ledger,
+		Retry: in.opt.Delivery, Drain: in.opt.Drain, Logger: in.opt.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	a.send = d
-	l.run("delivery", d.Run)
+	in.send = d
+	in.life.run("delivery", d.Run)
 	return nil
 }
 
 // forget removes the registration of a device that its provider does not know
 // any more, unless it was renewed meanwhile.
-func (a *App) forget(ctx context.Context, id notifier.DeviceID, revision uint64) error {
-	err := a.stores.Registry.Delete(ctx, id, revision)
+func (in *instance) forget(ctx context.Context, id notifier.DeviceID, revision uint64) error {
+	err := in.stores.Registry.Delete(ctx, id, revision)
 	if errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrChanged) {
 		return nil
 	}
