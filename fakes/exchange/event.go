@@ -36,14 +36,18 @@ type Event struct {
 
 func itemEvent(kind EventKind, it *item) *Event {
 	t := time.Now()
-	return &Event{Kind: kind, Time: t.UTC().Truncate(time.Second), Raised: t, Item: it.id, ItemKey: it.key,
-		Parent: it.folder.id, ParentKey: it.folder.key, Unread: -1, in: it.folder}
+	return &Event{
+		Kind: kind, Time: t.UTC().Truncate(time.Second), Raised: t, Item: it.id, ItemKey: it.key,
+		Parent: it.folder.id, ParentKey: it.folder.key, Unread: -1, in: it.folder,
+	}
 }
 
 func folderEvent(m *mailbox, f *folder) *Event {
 	t := time.Now()
-	e := &Event{Kind: ModifiedEvent, Time: t.UTC().Truncate(time.Second), Raised: t, Folder: f.id, FolderKey: f.key,
-		Unread: f.unread, in: f}
+	e := &Event{
+		Kind: ModifiedEvent, Time: t.UTC().Truncate(time.Second), Raised: t, Folder: f.id, FolderKey: f.key,
+		Unread: f.unread, in: f,
+	}
 	if p := m.wellKnown(f.parent); p != nil {
 		e.Parent, e.ParentKey = p.id, p.key
 	}

@@ -139,8 +139,10 @@ func (o *Organisation) GetFolder(address string, ref FolderRef) (Folder, *Error)
 	if f == nil {
 		return Folder{}, refuse(CodeFolderNotFound)
 	}
-	out := Folder{ID: f.id, ChangeKey: f.key, DisplayName: f.display, Total: len(f.items), Unread: f.unread,
-		Changed: f.changed, Deleted: f.gone}
+	out := Folder{
+		ID: f.id, ChangeKey: f.key, DisplayName: f.display, Total: len(f.items), Unread: f.unread,
+		Changed: f.changed, Deleted: f.gone,
+	}
 	if f.number <= uint64(len(distinguished)) {
 		out.Distinguished = f.name
 	}

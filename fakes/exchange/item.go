@@ -40,8 +40,10 @@ func (it *item) before(other *item) bool {
 }
 
 func (it *item) snapshot() Item {
-	return Item{ID: it.id, ChangeKey: it.key, ParentID: it.folder.id, ParentKey: it.folder.key,
-		Received: it.received, Read: it.read, Message: it.message}
+	return Item{
+		ID: it.id, ChangeKey: it.key, ParentID: it.folder.id, ParentKey: it.folder.key,
+		Received: it.received, Read: it.read, Message: it.message,
+	}
 }
 
 // add puts a message into a folder as a new item.

@@ -244,8 +244,10 @@ func (m *mailbox) legacyDN() string {
 
 func (m *mailbox) info() Mailbox {
 	home := m.home()
-	return Mailbox{Address: m.address, DisplayName: m.display, Server: home.name, ServerFQDN: home.fqdn,
-		Site: home.site, SID: m.sid, UPN: m.upn, LegacyDN: m.legacyDN()}
+	return Mailbox{
+		Address: m.address, DisplayName: m.display, Server: home.name, ServerFQDN: home.fqdn,
+		Site: home.site, SID: m.sid, UPN: m.upn, LegacyDN: m.legacyDN(),
+	}
 }
 
 // Identifier is how a request names a mailbox: the four children of

@@ -57,7 +57,6 @@ type Organisation struct {
 	accounts    accounts
 	streams     map[*Stream]struct{}
 	budget      budget
-	messages    uint64 // messages ever parsed
 	raw         rawStore
 	subscribed  uint64 // subscriptions ever made
 }
@@ -271,8 +270,10 @@ type ServerState struct {
 func (o *Organisation) State() State {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	st := State{Version: o.behaviour.Version, Mailboxes: len(o.mailboxes), Accounts: len(o.accounts.byUser),
-		Streams: len(o.streams), Throttling: !o.unthrottled}
+	st := State{
+		Version: o.behaviour.Version, Mailboxes: len(o.mailboxes), Accounts: len(o.accounts.byUser),
+		Streams: len(o.streams), Throttling: !o.unthrottled,
+	}
 	homes := map[*server]int{}
 	for _, m := range o.mailboxes {
 		homes[m.home()]++

@@ -57,8 +57,10 @@ func TestDeliverJournalsEachRecipient(t *testing.T) {
 	if err := o.AddMailbox("bob@contoso.test", MailboxOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	d, err := o.Deliver(Envelope{To: []string{"countess@CONTOSO.test", "bob@contoso.test", "nobody@contoso.test"},
-		Raw: []byte("From: \"Eve\" <eve@example.org>\r\nSubject: hi\r\nMessage-ID: <1@x>\r\n\r\n")})
+	d, err := o.Deliver(Envelope{
+		To:  []string{"countess@CONTOSO.test", "bob@contoso.test", "nobody@contoso.test"},
+		Raw: []byte("From: \"Eve\" <eve@example.org>\r\nSubject: hi\r\nMessage-ID: <1@x>\r\n\r\n"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,8 +88,14 @@ func TestAccountsGoByTheirNames(t *testing.T) {
 		user, domain string
 		ok           bool
 	}{
-		{"svc", "", true}, {"SVC", "contoso", true}, {"svc", "contoso.test", true}, {"Service@Contoso.test", "", true},
-		{"svc", "FABRIKAM", false}, {"other", "", false}, {"svc@fabrikam.test", "", false}, {"", "", false},
+		{"svc", "", true},
+		{"SVC", "contoso", true},
+		{"svc", "contoso.test", true},
+		{"Service@Contoso.test", "", true},
+		{"svc", "FABRIKAM", false},
+		{"other", "", false},
+		{"svc@fabrikam.test", "", false},
+		{"", "", false},
 	} {
 		if _, ok := o.LookupAccount(c.user, c.domain); ok != c.ok {
 			t.Errorf("%q in %q: %v, want %v", c.user, c.domain, ok, c.ok)
@@ -141,7 +149,8 @@ func TestSubscriptionIDsNameTheirServer(t *testing.T) {
 
 func TestTheSameSeedGivesTheSameIDs(t *testing.T) {
 	id := func(seed int64) string { return deliver(t, newOrganisation(t, Options{Seed: seed}), ada, "").Item }
-	if id(1) != id(1) || id(1) == id(2) {
+	first := id(1)
+	if again, other := id(1), id(2); again != first || other == first {
 		t.Error("ids do not follow the seed")
 	}
 }

@@ -54,25 +54,37 @@ var (
 // subscription limit of 2010 (none here) and of 2016 and later (that of 2013
 // here), the stream limit of SE, and the name 2010 gives its stream budget.
 var behaviours = map[Version]Behaviour{
-	V2010SP2: {Major: 14, Minor: 3, Build: 123, Revision: 3, Label: "Exchange2010_SP2", Schemas: schemas2010,
+	V2010SP2: {
+		Major: 14, Minor: 3, Build: 123, Revision: 3, Label: "Exchange2010_SP2", Schemas: schemas2010,
 		StreamsMax: 10, StreamPolicy: "EWSMaxConcurrency", RequestsMax: 10,
-		FindRowsMax: 1000, FindRestrictMax: 1000},
-	V2013: {Major: 15, Minor: 0, Build: 1497, Revision: 2, Label: "V2_23", Schemas: schemas2013,
+		FindRowsMax: 1000, FindRestrictMax: 1000,
+	},
+	V2013: {
+		Major: 15, Minor: 0, Build: 1497, Revision: 2, Label: "V2_23", Schemas: schemas2013,
 		StreamsMax: 3, StreamPolicy: "MaxStreamingConcurrency", RequestsMax: 27, SubscriptionsMax: 5000,
-		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true},
-	V2016: {Major: 15, Minor: 1, Build: 2507, Revision: 37, Label: "V2017_07_11", Schemas: schemas2016,
+		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true,
+	},
+	V2016: {
+		Major: 15, Minor: 1, Build: 2507, Revision: 37, Label: "V2017_07_11", Schemas: schemas2016,
 		StreamsMax: 10, StreamPolicy: "MaxStreamingConcurrency", RequestsMax: 27, SubscriptionsMax: 5000,
-		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true, SecondGUID: true},
-	V2019: {Major: 15, Minor: 2, Build: 1544, Revision: 11, Label: "V2017_07_11", Schemas: schemas2016,
+		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true, SecondGUID: true,
+	},
+	V2019: {
+		Major: 15, Minor: 2, Build: 1544, Revision: 11, Label: "V2017_07_11", Schemas: schemas2016,
 		StreamsMax: 10, StreamPolicy: "MaxStreamingConcurrency", RequestsMax: 27, SubscriptionsMax: 5000,
-		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true, SecondGUID: true},
-	VSE: {Major: 15, Minor: 2, Build: 2562, Revision: 17, Label: "V2017_07_11", Schemas: schemas2016,
+		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true, SecondGUID: true,
+	},
+	VSE: {
+		Major: 15, Minor: 2, Build: 2562, Revision: 17, Label: "V2017_07_11", Schemas: schemas2016,
 		StreamsMax: 10, StreamPolicy: "MaxStreamingConcurrency", RequestsMax: 27, SubscriptionsMax: 5000,
-		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true, SecondGUID: true},
-	VOnline: {Major: 15, Minor: 20, Build: 8466, Revision: 16, Label: "V2018_01_08", Schemas: schemas2016,
+		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true, SecondGUID: true,
+	},
+	VOnline: {
+		Major: 15, Minor: 20, Build: 8466, Revision: 16, Label: "V2018_01_08", Schemas: schemas2016,
 		StreamsMax: 10, StreamPolicy: "MaxStreamingConcurrency", RequestsMax: 27, SubscriptionsMax: 20,
 		TouchedMax: 16, SyncCallsMax: 5,
-		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true, SecondGUID: true},
+		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true, SecondGUID: true,
+	},
 }
 
 // BehaviourOf is the row of the table for v; the empty version means 2019.

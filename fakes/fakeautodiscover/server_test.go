@@ -521,7 +521,8 @@ func TestPOXAnswersOneUser(t *testing.T) {
 	}{
 		"settings": {"POST", pox("a.marsh@contoso.test"), []string{
 			"<AutoDiscoverSMTPAddress>ada@contoso.test<", "<Type>EXCH</Type>", "<EwsUrl>https://ex01.contoso.test/EWS/Exchange.asmx</EwsUrl>",
-			"<Type>EXPR</Type>", "<GroupingInformation>SITE-A</GroupingInformation>", "<Type>WEB</Type><Internal><Protocol>", "<Action>settings</Action>"}, "<Error"},
+			"<Type>EXPR</Type>", "<GroupingInformation>SITE-A</GroupingInformation>", "<Type>WEB</Type><Internal><Protocol>", "<Action>settings</Action>",
+		}, "<Error"},
 		"redirectAddr":    {"POST", pox("cleo@contoso.test"), []string{"<Action>redirectAddr</Action><RedirectAddr>cleo@contoso.mail.onmicrosoft.com<"}, "<Error"},
 		"redirectUrl":     {"POST", pox("dora@contoso.test"), []string{"<Action>redirectUrl</Action><RedirectUrl>https://other.contoso.test/autodiscover/autodiscover.xml<"}, "<Error"},
 		"unknown user":    {"POST", pox("nobody@contoso.test"), []string{"<ErrorCode>500</ErrorCode>"}, "<Account>"},

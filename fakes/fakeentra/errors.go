@@ -19,33 +19,45 @@ type oauthError struct {
 func (e *oauthError) Error() string { return fmt.Sprintf("AADSTS%d: %s", e.code, e.text) }
 
 func missingParameter(name string) *oauthError {
-	return &oauthError{http.StatusBadRequest, "invalid_request", 900144,
-		fmt.Sprintf("The request body must contain the following parameter: '%s'.", name)}
+	return &oauthError{
+		http.StatusBadRequest, "invalid_request", 900144,
+		fmt.Sprintf("The request body must contain the following parameter: '%s'.", name),
+	}
 }
 
 func tenantNotFound(name string) *oauthError {
-	return &oauthError{http.StatusBadRequest, "invalid_request", 90002,
-		fmt.Sprintf("Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.", clip(name))}
+	return &oauthError{
+		http.StatusBadRequest, "invalid_request", 90002,
+		fmt.Sprintf("Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.", clip(name)),
+	}
 }
 
 func appNotFound(clientID string, t Tenant) *oauthError {
-	return &oauthError{http.StatusBadRequest, "unauthorized_client", 700016,
-		fmt.Sprintf("Application with identifier '%s' was not found in the directory '%s'.", clip(clientID), t.ID)}
+	return &oauthError{
+		http.StatusBadRequest, "unauthorized_client", 700016,
+		fmt.Sprintf("Application with identifier '%s' was not found in the directory '%s'.", clip(clientID), t.ID),
+	}
 }
 
 func wrongSecret(app App) *oauthError {
-	return &oauthError{http.StatusUnauthorized, "invalid_client", 7000215,
-		fmt.Sprintf("Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '%s'.", app.ClientID)}
+	return &oauthError{
+		http.StatusUnauthorized, "invalid_client", 7000215,
+		fmt.Sprintf("Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID, for a secret added to app '%s'.", app.ClientID),
+	}
 }
 
 func expiredSecret(app App) *oauthError {
-	return &oauthError{http.StatusUnauthorized, "invalid_client", 7000222,
-		fmt.Sprintf("The provided client secret keys for app '%s' are expired. Visit the Azure portal to create new keys for your app.", app.ClientID)}
+	return &oauthError{
+		http.StatusUnauthorized, "invalid_client", 7000222,
+		fmt.Sprintf("The provided client secret keys for app '%s' are expired. Visit the Azure portal to create new keys for your app.", app.ClientID),
+	}
 }
 
 func noCredential() *oauthError {
-	return &oauthError{http.StatusUnauthorized, "invalid_client", 7000218,
-		"The request body must contain the following parameter: 'client_assertion' or 'client_secret'."}
+	return &oauthError{
+		http.StatusUnauthorized, "invalid_client", 7000218,
+		"The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+	}
 }
 
 // badAssertion is code 700027, or 700024 for one outside its time.

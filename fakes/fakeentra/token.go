@@ -120,8 +120,10 @@ func (s *Server) examineScope(scope string, g *grant) *oauthError {
 		return badScope(1002012, fmt.Sprintf("The provided value for scope %s is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).", clip(wanted[0])))
 	}
 	if !slices.Contains(s.options.Resources, strings.TrimSuffix(resource, "/")) {
-		return &oauthError{http.StatusBadRequest, "invalid_resource", 500011,
-			fmt.Sprintf("The resource principal named %s was not found in the tenant.", clip(resource))}
+		return &oauthError{
+			http.StatusBadRequest, "invalid_resource", 500011,
+			fmt.Sprintf("The resource principal named %s was not found in the tenant.", clip(resource)),
+		}
 	}
 	g.resource, g.scope = strings.TrimSuffix(resource, "/"), wanted[0]
 	return nil

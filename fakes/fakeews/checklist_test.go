@@ -222,11 +222,17 @@ var checklist = []struct {
 	{15, "impersonation by four identifiers; without right; of nobody", setup{}, func(t *testing.T, s *site) {
 		m, _ := s.org.Lookup(exchange.SMTPAddress, ada)
 		for _, c := range []struct{ kind, value, code string }{
-			{"SmtpAddress", ada, "NoError"}, {"SmtpAddress", "countess@contoso.test", "NoError"}, {"PrimarySmtpAddress", ada, "NoError"},
-			{"PrincipalName", "ada@corp.contoso.test", "NoError"}, {"SID", m.SID, "NoError"},
-			{"PrimarySmtpAddress", "countess@contoso.test", "ErrorNonPrimarySmtpAddress"}, {"SmtpAddress", "nobody@contoso.test", "ErrorNonExistentMailbox"},
-			{"PrincipalName", "nobody", "ErrorInvalidUserPrincipalName"}, {"SID", "S-1-0", "ErrorInvalidUserSid"},
-			{"SmtpAddress", "", "ErrorInvalidExchangeImpersonationHeaderData"}, {"Nickname", ada, "ErrorSchemaValidation"},
+			{"SmtpAddress", ada, "NoError"},
+			{"SmtpAddress", "countess@contoso.test", "NoError"},
+			{"PrimarySmtpAddress", ada, "NoError"},
+			{"PrincipalName", "ada@corp.contoso.test", "NoError"},
+			{"SID", m.SID, "NoError"},
+			{"PrimarySmtpAddress", "countess@contoso.test", "ErrorNonPrimarySmtpAddress"},
+			{"SmtpAddress", "nobody@contoso.test", "ErrorNonExistentMailbox"},
+			{"PrincipalName", "nobody", "ErrorInvalidUserPrincipalName"},
+			{"SID", "S-1-0", "ErrorInvalidUserSid"},
+			{"SmtpAddress", "", "ErrorInvalidExchangeImpersonationHeaderData"},
+			{"Nickname", ada, "ErrorSchemaValidation"},
 		} {
 			r := s.post(ask{header: "<t:ExchangeImpersonation><t:ConnectingSID><t:" + c.kind + ">" + c.value + "</t:" + c.kind + "></t:ConnectingSID></t:ExchangeImpersonation>"}, getFolderRequest(inbox))
 			want(t, c.kind+" "+c.value, r.code(), c.code)
@@ -279,8 +285,10 @@ var checklist = []struct {
 	}},
 	{18, "ConnectionTimeout outside 1 to 30, or no ids", setup{}, func(t *testing.T, s *site) {
 		id := s.subscribe(ada)
-		for _, request := range []string{streamRequest(0, id), streamRequest(31, id), streamRequest(1),
-			strings.Replace(streamRequest(1, id), ">1<", ">soon<", 1)} {
+		for _, request := range []string{
+			streamRequest(0, id), streamRequest(31, id), streamRequest(1),
+			strings.Replace(streamRequest(1, id), ">1<", ">soon<", 1),
+		} {
 			r := s.post(ask{as: ada}, request)
 			want(t, "code", r.code(), "ErrorSchemaValidation")
 			contains(t, "fault", r.body, "<t:LineNumber>1</t:LineNumber><t:LinePosition>", "<t:Violation>")

@@ -62,7 +62,8 @@ func (c *call) getStreamingEvents() {
 	defer s.streams.Done()
 	c.delay()
 	stream, notices, refused := s.org.OpenStream(exchange.StreamRequest{
-		Server: c.host, Account: c.identity.Account, Charge: charge, Subscriptions: ids})
+		Server: c.host, Account: c.identity.Account, Charge: charge, Subscriptions: ids,
+	})
 	switch {
 	case refused != nil:
 		c.fault(faultOf(refused))
@@ -100,8 +101,10 @@ func (c *call) stream(st *exchange.Stream, timeout time.Duration) {
 	end := c.serveStream(st, o, timeout)
 	st.Close()
 	c.record()
-	c.journal(journal.Entry{Kind: "stream-end", Reason: end.reason, Fault: o.fault,
-		Detail: map[string]string{"server": c.host, "envelopes": fmt.Sprint(o.written), "took": time.Since(c.began).String()}})
+	c.journal(journal.Entry{
+		Kind: "stream-end", Reason: end.reason, Fault: o.fault,
+		Detail: map[string]string{"server": c.host, "envelopes": fmt.Sprint(o.written), "took": time.Since(c.began).String()},
+	})
 	o.finish(end)
 }
 

@@ -122,8 +122,10 @@ func newSite(t *testing.T, s setup) *site {
 			t.Error(err)
 		}
 	})
-	return &site{t: t, org: org, fake: fake, journal: j, faults: set, network: network, client: &http.Client{Transport: transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &site{t: t, org: org, fake: fake, journal: j, faults: set, network: network, client: &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // ask is a request: who asks, as whom, with which headers.

@@ -237,8 +237,10 @@ func (c *call) busyAnswer() bool {
 	if b.message && c.request.operation != "GetStreamingEvents" {
 		c.entry.Reason = exchange.CodeServerBusy
 		d := answer(c.form, s.behaviour, c.request.operation)
-		d.message(c.request.operation, &exchange.Error{Code: exchange.CodeServerBusy,
-			Text: fmt.Sprintf("%s, Suggested backoff time %d ms.", text, b.backOff.Milliseconds())}, nil)
+		d.message(c.request.operation, &exchange.Error{
+			Code: exchange.CodeServerBusy,
+			Text: fmt.Sprintf("%s, Suggested backoff time %d ms.", text, b.backOff.Milliseconds()),
+		}, nil)
 		c.ok(d.finish(c.request.operation))
 		return true
 	}

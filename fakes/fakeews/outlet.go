@@ -35,8 +35,10 @@ type outlet struct {
 }
 
 func newOutlet(c *call, st *exchange.Stream) *outlet {
-	return &outlet{c: c, stream: st, control: http.NewResponseController(c.w), form: c.form,
-		split: c.server.options.Profile == faults.Hostile}
+	return &outlet{
+		c: c, stream: st, control: http.NewResponseController(c.w), form: c.form,
+		split: c.server.options.Profile == faults.Hostile,
+	}
 }
 
 func (o *outlet) strike(name string) (faults.Fault, bool) { return o.strikeFor(name, o.c.mailbox) }

@@ -33,10 +33,12 @@ func (c *call) readShape(n *node) (shape, *fault) {
 	switch base.value() {
 	case "IdOnly":
 	case "Default", "AllProperties":
-		for _, f := range []string{"item:Subject", "item:DateTimeReceived", "item:Importance", "item:ItemClass", "item:ParentFolderId",
+		for _, f := range []string{
+			"item:Subject", "item:DateTimeReceived", "item:Importance", "item:ItemClass", "item:ParentFolderId",
 			"item:Sensitivity", "item:Size", "item:HasAttachments", "item:DateTimeSent", "item:DateTimeCreated",
 			"message:From", "message:Sender", "message:IsRead", "message:InternetMessageId", "message:ToRecipients", "message:CcRecipients",
-			"folder:DisplayName", "folder:TotalCount", "folder:UnreadCount", "folder:ChildFolderCount", "folder:ParentFolderId", "folder:FolderClass"} {
+			"folder:DisplayName", "folder:TotalCount", "folder:UnreadCount", "folder:ChildFolderCount", "folder:ParentFolderId", "folder:FolderClass",
+		} {
 			s.fields[f] = true
 		}
 		if c.request.operation == "GetItem" {

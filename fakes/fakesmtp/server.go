@@ -191,8 +191,10 @@ func (s *session) record(status int, reason string, size int) {
 	if s.server.options.Journal == nil {
 		return
 	}
-	e := journal.Entry{Server: "smtp", Kind: "mail", Status: status, Reason: reason,
-		Detail: map[string]string{"from": s.from, "to": strings.Join(s.to, ", "), "size": fmt.Sprint(size), "peer": s.peer}}
+	e := journal.Entry{
+		Server: "smtp", Kind: "mail", Status: status, Reason: reason,
+		Detail: map[string]string{"from": s.from, "to": strings.Join(s.to, ", "), "size": fmt.Sprint(size), "peer": s.peer},
+	}
 	if len(s.to) > 0 {
 		e.Mailbox = strings.ToLower(s.to[len(s.to)-1])
 	}

@@ -97,20 +97,28 @@ func TestWhatIsJournalledIsWhatWasMailed(t *testing.T) {
 		{"Japanese subject in ISO-2022-JP", message("From: =?ISO-2022-JP?B?"+b64(mustISO(t, "山田太郎"))+"?= <taro@example.jp>",
 			"Subject: =?ISO-2022-JP?B?"+b64(iso)+"?="), japaneseText, "山田太郎", "taro@example.jp"},
 		{"Japanese subject in raw ISO-2022-JP", message("From: a@example.jp", "Subject: "+iso), japaneseText, "", "a@example.jp"},
-		{"emoji", message(`From: "Zoë 🎈" <zoe@example.org>`, "Subject: =?utf-8?q?=F0=9F=8E=89_Party!_=F0=9F=A7=91=E2=80=8D=F0=9F=9A=80?="),
-			"🎉 Party! 🧑‍🚀", "Zoë 🎈", "zoe@example.org"},
-		{"300 characters folded over encoded words", message("From: <long@example.org>", "Subject: "+strings.ReplaceAll(mime.QEncoding.Encode("utf-8", long), "?= =?", "?=\r\n =?")),
-			long, "", "long@example.org"},
-		{"a character cut in two by the fold", message("From: x@example.org", "Subject: =?UTF-8?B?"+b64("caf\xc3")+"?=\r\n =?UTF-8?B?"+b64("\xa9 au lait")+"?="),
-			"café au lait", "", "x@example.org"},
+		{
+			"emoji", message(`From: "Zoë 🎈" <zoe@example.org>`, "Subject: =?utf-8?q?=F0=9F=8E=89_Party!_=F0=9F=A7=91=E2=80=8D=F0=9F=9A=80?="),
+			"🎉 Party! 🧑‍🚀", "Zoë 🎈", "zoe@example.org",
+		},
+		{
+			"300 characters folded over encoded words", message("From: <long@example.org>", "Subject: "+strings.ReplaceAll(mime.QEncoding.Encode("utf-8", long), "?= =?", "?=\r\n =?")),
+			long, "", "long@example.org",
+		},
+		{
+			"a character cut in two by the fold", message("From: x@example.org", "Subject: =?UTF-8?B?"+b64("caf\xc3")+"?=\r\n =?UTF-8?B?"+b64("\xa9 au lait")+"?="),
+			"café au lait", "", "x@example.org",
+		},
 		{"plain text folded", message("From: x@example.org", "Subject: one two\r\n three\r\n\tfour"), "one two three\tfour", "", "x@example.org"},
 		{"empty subject", message("From: Eve <eve@example.org>", "Subject: "), "", "Eve", "eve@example.org"},
 		{"no subject", message("From: Eve <eve@example.org>"), "", "Eve", "eve@example.org"},
 		{"a sender without a name", message("From: nobody@example.org", "Subject: hi"), "hi", "", "nobody@example.org"},
 		{"no sender", message("Subject: hi"), "hi", "", ""},
 		{"a 10-MB attachment", withAttachment("big", attachment), "big", "Big", "big@example.org"},
-		{"broken MIME", message("From: <unclosed@example.org", "Subject: =?utf-8?b?broken", "Content-Type: multipart/mixed; boundary=", "not a header"),
-			"=?utf-8?b?broken", "<unclosed@example.org", ""},
+		{
+			"broken MIME", message("From: <unclosed@example.org", "Subject: =?utf-8?b?broken", "Content-Type: multipart/mixed; boundary=", "not a header"),
+			"=?utf-8?b?broken", "<unclosed@example.org", "",
+		},
 		{"no header at all", []byte("just text\r\n"), "", "", ""},
 	}
 	for _, c := range cases {

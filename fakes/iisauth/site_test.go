@@ -572,8 +572,11 @@ func TestBasicAuthenticatesTheRequestOnly(t *testing.T) {
 		user, password string
 		status         int
 	}{
-		{"alice", passwordOfAlice, 200}, {"alice", wrongPassword, 401}, {"", "", 401},
-		{`LAB\Jörg`, passwordOfJoerg, 200}, {`LAB\nobody`, "x", 401},
+		{"alice", passwordOfAlice, 200},
+		{"alice", wrongPassword, 401},
+		{"", "", 401},
+		{`LAB\Jörg`, passwordOfJoerg, 200},
+		{`LAB\nobody`, "x", 401},
 	} {
 		if status, _, _ := w.post(t, tr, c.user, c.password); status != c.status {
 			t.Errorf("%s: %d, want %d", c.user, status, c.status)

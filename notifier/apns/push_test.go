@@ -89,21 +89,25 @@ func TestAnswersBecomeResponses(t *testing.T) {
 		check  func(Response) bool
 	}{
 		"410 keeps its time to the millisecond": {
-			reply{status: 410, body: `{"reason":"Unregistered","timestamp":1700000000123}`}, Forget,
+			reply{status: 410, body: `{"reason":"Unregistered","timestamp":1700000000123}`},
+			Forget,
 			func(r Response) bool { return r.Timestamp.Equal(at) && r.Reason == "Unregistered" },
 		},
 		"status survives a body that is not JSON": {
-			reply{status: 502, body: "<html>bad gateway</html>"}, Retry,
+			reply{status: 502, body: "<html>bad gateway</html>"},
+			Retry,
 			func(r Response) bool {
 				return r.Status == 502 && r.Reason == "" && r.RetryAfter >= UnavailableWaitDefault
 			},
 		},
 		"nothing is forgotten for a 410 without a reason": {
-			reply{status: 410, body: "<html>gone</html>"}, Retry,
+			reply{status: 410, body: "<html>gone</html>"},
+			Retry,
 			func(r Response) bool { return r.Status == 410 },
 		},
 		"Retry-After is passed on": {
-			reply{status: 429, body: `{"reason":"TooManyRequests"}`, header: map[string]string{"retry-after": "77"}}, Retry,
+			reply{status: 429, body: `{"reason":"TooManyRequests"}`, header: map[string]string{"retry-after": "77"}},
+			Retry,
 			func(r Response) bool { return r.RetryAfter == 77*time.Second },
 		},
 		"a busy device waits a minute": {
@@ -111,7 +115,8 @@ func TestAnswersBecomeResponses(t *testing.T) {
 			func(r Response) bool { return r.RetryAfter == time.Minute },
 		},
 		"redirects are not followed": {
-			reply{status: 307, header: map[string]string{"location": "https://elsewhere.example/"}}, Pause,
+			reply{status: 307, header: map[string]string{"location": "https://elsewhere.example/"}},
+			Pause,
 			func(r Response) bool { return r.Status == 307 },
 		},
 		"configuration pauses": {
@@ -430,8 +435,14 @@ func TestNoSecretInErrorsOrLogs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t)
 		replies := []reply{
-			{}, reject(400, "BadDeviceToken"), reject(403, "InvalidProviderToken"), {status: 307, header: map[string]string{"location": "https://x.example/"}},
-			{cut: true}, {silent: true}, {reset: http2.ErrCodeInternal}, {status: 500, body: "<html>"}, {goAway: &http2.GoAwayError{LastStreamID: 99, DebugData: "{"}},
+			{},
+			reject(400, "BadDeviceToken"), reject(403, "InvalidProviderToken"),
+			{status: 307, header: map[string]string{"location": "https://x.example/"}},
+			{cut: true},
+			{silent: true},
+			{reset: http2.ErrCodeInternal},
+			{status: 500, body: "<html>"},
+			{goAway: &http2.GoAwayError{LastStreamID: 99, DebugData: "{"}},
 		}
 		var mu sync.Mutex
 		n := 0

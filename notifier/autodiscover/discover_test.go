@@ -270,8 +270,10 @@ func TestErrorsOfOneMailboxStayItsOwn(t *testing.T) {
 			"setting@contoso.test": `<ErrorCode>NoError</ErrorCode><UserSettingErrors><UserSettingError><ErrorCode>InternalServerError</ErrorCode>` +
 				`<SettingName>ExternalEwsUrl</SettingName></UserSettingError></UserSettingErrors>`,
 		}})
-		addresses := []string{"ada@contoso.test", "nobody@contoso.test", "domain@contoso.test", "broken@contoso.test",
-			"strange@contoso.test", "busy@contoso.test", "bare@contoso.test", "plain@contoso.test", "setting@contoso.test", "zoe@contoso.test"}
+		addresses := []string{
+			"ada@contoso.test", "nobody@contoso.test", "domain@contoso.test", "broken@contoso.test",
+			"strange@contoso.test", "busy@contoso.test", "bare@contoso.test", "plain@contoso.test", "setting@contoso.test", "zoe@contoso.test",
+		}
 		results := w.client(t, fixed).Discover(t.Context(), addresses)
 		server := &ServerError{}
 		for i, want := range []error{nil, ErrNoSuchMailbox, ErrNoSuchMailbox, server, server, ErrBusy, ErrNoEWS, ErrNoEWS, server, nil} {
@@ -524,8 +526,10 @@ func TestOptionsAreCheckedByName(t *testing.T) {
 }
 
 func TestAddressesAreReadStrictly(t *testing.T) {
-	for _, bad := range []string{"", "ada", "@contoso.test", "ada@", "a b@contoso.test", "a@b@contoso.test", "ada@127.0.0.1",
-		"ada@-x.test", "ada@contoso..test", "ada@contoso.test/evil", "ada@evil.test:443", "ada\r\n@contoso.test", strings.Repeat("a", 250) + "@contoso.test"} {
+	for _, bad := range []string{
+		"", "ada", "@contoso.test", "ada@", "a b@contoso.test", "a@b@contoso.test", "ada@127.0.0.1",
+		"ada@-x.test", "ada@contoso..test", "ada@contoso.test/evil", "ada@evil.test:443", "ada\r\n@contoso.test", strings.Repeat("a", 250) + "@contoso.test",
+	} {
 		if a, err := parseAddress(bad); !errors.Is(err, ErrAddress) {
 			t.Errorf("%q was read as %v", bad, a)
 		}

@@ -58,8 +58,10 @@ func TestTheFourOutcomesOfABatch(t *testing.T) {
 	want := Settings{
 		Address: "ada@contoso.com", EWSURL: "https://mail.contoso.com/EWS/Exchange.asmx",
 		InternalEWSURL: "https://ex01.corp.contoso.com/EWS/Exchange.asmx", Grouping: "CONTOSO-SITE-A",
-		Schemas: []string{"Exchange2007", "Exchange2007_SP1", "Exchange2010", "Exchange2010_SP1", "Exchange2010_SP2", "Exchange2013",
-			"Exchange2013_SP1", "Exchange2016"},
+		Schemas: []string{
+			"Exchange2007", "Exchange2007_SP1", "Exchange2010", "Exchange2010_SP1", "Exchange2010_SP2", "Exchange2013",
+			"Exchange2013_SP1", "Exchange2016",
+		},
 		CASVersion: "15.01.2507.039", DisplayName: "Ada Marsh",
 		MailboxDN: "/o=Contoso/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Configuration/cn=Servers/cn=ex01/cn=Microsoft Private MDB",
 	}
@@ -140,8 +142,10 @@ func TestThePlainXMLAnswer(t *testing.T) {
 	if err != nil || len(r.users) != 1 {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	want := Settings{Address: "ada@contoso.com", EWSURL: "https://mail.contoso.com/EWS/Exchange.asmx",
-		InternalEWSURL: "https://ex01.corp.contoso.com/EWS/Exchange.asmx", Grouping: "CONTOSO-SITE-A", DisplayName: "Ada Marsh"}
+	want := Settings{
+		Address: "ada@contoso.com", EWSURL: "https://mail.contoso.com/EWS/Exchange.asmx",
+		InternalEWSURL: "https://ex01.corp.contoso.com/EWS/Exchange.asmx", Grouping: "CONTOSO-SITE-A", DisplayName: "Ada Marsh",
+	}
 	if got := newSettings("asked@contoso.com", r.users[0].values); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

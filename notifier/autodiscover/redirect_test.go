@@ -43,8 +43,10 @@ func TestAPlainRedirectIsFollowedOnlyWhereCredentialsMayGo(t *testing.T) {
 				}
 				redirectHandler(302, c.location)(rw, r)
 			})
-			for _, host := range []string{"mail.contoso.test", "ex.contoso.test", "autodiscover-s.outlook.com", "evil.test",
-				"evilcontoso.test", "contoso.test.evil.test", "mail.contoso.test:8443"} {
+			for _, host := range []string{
+				"mail.contoso.test", "ex.contoso.test", "autodiscover-s.outlook.com", "evil.test",
+				"evilcontoso.test", "contoso.test.evil.test", "mail.contoso.test:8443",
+			} {
 				w.serve("https://"+host, &server{any: settingsOf("m")})
 			}
 			r := one(t, w.client(t, nil), "ada@contoso.test")
@@ -217,16 +219,27 @@ func TestRedirectsAndSettingsMixInOneBatch(t *testing.T) {
 		fixed(o)
 		o.AddressDomains = []string{"contoso.mail.onmicrosoft.com"}
 	})
-	addresses := []string{"ada@contoso.test", "cleo@contoso.test", "drew@contoso.test", "evil@contoso.test", "plain@contoso.test",
-		"away@contoso.test", "self@contoso.test", "void@contoso.test", "loop@contoso.test", "ping@contoso.test", "nobody@contoso.test", "zoe@contoso.test"}
+	addresses := []string{
+		"ada@contoso.test", "cleo@contoso.test", "drew@contoso.test", "evil@contoso.test", "plain@contoso.test",
+		"away@contoso.test", "self@contoso.test", "void@contoso.test", "loop@contoso.test", "ping@contoso.test", "nobody@contoso.test", "zoe@contoso.test",
+	}
 	results := c.Discover(t.Context(), addresses)
 	for i, want := range []struct {
 		group string
 		err   error
 	}{
-		{group: "home"}, {group: "cloud"}, {group: "branch"}, {err: ErrRedirectRefused}, {err: ErrRedirectRefused},
-		{err: ErrRedirectRefused}, {err: ErrRedirectLoop}, {err: ErrRedirectRefused}, {err: ErrRedirectLoop}, {err: ErrRedirectLoop},
-		{err: ErrNoSuchMailbox}, {group: "home"},
+		{group: "home"},
+		{group: "cloud"},
+		{group: "branch"},
+		{err: ErrRedirectRefused},
+		{err: ErrRedirectRefused},
+		{err: ErrRedirectRefused},
+		{err: ErrRedirectLoop},
+		{err: ErrRedirectRefused},
+		{err: ErrRedirectLoop},
+		{err: ErrRedirectLoop},
+		{err: ErrNoSuchMailbox},
+		{group: "home"},
 	} {
 		r := results[i]
 		if r.Address != addresses[i] || r.Settings.Grouping != want.group || !errors.Is(r.Err, want.err) {

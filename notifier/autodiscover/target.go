@@ -55,8 +55,10 @@ func (r *rules) permitAddress(from, to address) error {
 	if from.domain == to.domain || r.domains[to.domain] {
 		return nil
 	}
-	return &RedirectRefusedError{Domain: from.domain, Host: to.domain,
-		Reason: "the domain is not in AddressDomains; add it there if the credentials are for it too"}
+	return &RedirectRefusedError{
+		Domain: from.domain, Host: to.domain,
+		Reason: "the domain is not in AddressDomains; add it there if the credentials are for it too",
+	}
 }
 
 // autodiscoverPath reports whether the path is /autodiscover/…autodiscover.svc or

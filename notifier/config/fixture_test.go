@@ -135,22 +135,6 @@ func write(t *testing.T, path string, content []byte) {
 	}
 }
 
-// load loads a configuration that has to be good.
-func load(t *testing.T, text string) (c *config.Config, dir string) {
-	t.Helper()
-	path := place(t, text)
-	c, err := config.Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c, filepath.Dir(path)
-}
-
 // refused loads a configuration that has to be wrong.
 func refused(t *testing.T, text string) *config.Error {
 	t.Helper()

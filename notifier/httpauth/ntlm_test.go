@@ -533,8 +533,10 @@ func TestABodyClosedEarlyGivesBackASlotThatServes(t *testing.T) {
 }
 
 func TestAnErrorGivesTheSlotBack(t *testing.T) {
-	p := pool(t, Options{Credentials: alice(rightPassword), SlotsMax: 1,
-		Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no route") }})
+	p := pool(t, Options{
+		Credentials: alice(rightPassword), SlotsMax: 1,
+		Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no route") },
+	})
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		if _, err := post(ctx, p, "http://mail.lab.test/"); err == nil || !strings.Contains(err.Error(), "no route") {
@@ -580,7 +582,8 @@ func TestTheTestServerAgreesWithPublishedVectors(t *testing.T) {
 	unhex := func(s string) []byte { b, _ := hex.DecodeString(s); return b }
 	key := v2Key("User", "Domain", "Password")
 	temp := bytes.Join([][]byte{
-		{1, 1, 0, 0, 0, 0, 0, 0}, make([]byte, 8), bytes.Repeat([]byte{0xaa}, 8), make([]byte, 4),
+		{1, 1, 0, 0, 0, 0, 0, 0},
+		make([]byte, 8), bytes.Repeat([]byte{0xaa}, 8), make([]byte, 4),
 		pair(2, utf16le("Domain")), pair(1, utf16le("Server")), pair(0, nil), make([]byte, 4),
 	}, nil)
 	proof := hmacMD5(key, unhex("0123456789abcdef"), temp)

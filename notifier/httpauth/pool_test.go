@@ -149,8 +149,10 @@ func TestCredentialsGoOnlyToTheHostsTheyAreFor(t *testing.T) {
 		"suffix pattern without a dot ": {alice("x"), []string{"*contoso.test"}, "https://evilcontoso.test/", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := pool(t, Options{Credentials: c.credentials, Hosts: c.hosts,
-				Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("unreachable") }})
+			p := pool(t, Options{
+				Credentials: c.credentials, Hosts: c.hosts,
+				Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("unreachable") },
+			})
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url, nil)
 			if err != nil {
 				t.Fatal(err)

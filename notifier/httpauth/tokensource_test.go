@@ -79,8 +79,10 @@ func deny(w http.ResponseWriter, status int, code, description string) {
 
 func (a *authority) source(t *testing.T, change func(*TokenOptions)) *TokenSource {
 	t.Helper()
-	o := TokenOptions{Tenant: "contoso.test", ClientID: "11111111-2222-3333-4444-555555555555", Secret: clientSecret,
-		Authority: a.URL, HTTPClient: a.Client()}
+	o := TokenOptions{
+		Tenant: "contoso.test", ClientID: "11111111-2222-3333-4444-555555555555", Secret: clientSecret,
+		Authority: a.URL, HTTPClient: a.Client(),
+	}
 	if change != nil {
 		change(&o)
 	}
@@ -126,8 +128,10 @@ func TestACertificateSignsTheAssertion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "app"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "app"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -165,36 +169,43 @@ func TestErrorsOfTheAuthorityAreTypesWithoutSecrets(t *testing.T) {
 				deny(w, 401, "invalid_client", "AADSTS7000215: Invalid client secret provided: "+clientSecret+" or "+url.QueryEscape(clientSecret)+
 					". Trace ID: 0000 Correlation ID: 1111 Timestamp: 2026-11-24 10:00:00Z")
 			},
-			"invalid_client", "AADSTS7000215", true, [2]time.Duration{9 * time.Minute, 10 * time.Minute},
+			"invalid_client", "AADSTS7000215", true,
+			[2]time.Duration{9 * time.Minute, 10 * time.Minute},
 		},
 		"unknown application": {
 			func(_ int, w http.ResponseWriter) { deny(w, 400, "unauthorized_client", "AADSTS700016: no such app") },
-			"unauthorized_client", "AADSTS700016", true, [2]time.Duration{9 * time.Minute, 10 * time.Minute},
+			"unauthorized_client", "AADSTS700016", true,
+			[2]time.Duration{9 * time.Minute, 10 * time.Minute},
 		},
 		"throttled": {
 			func(_ int, w http.ResponseWriter) {
 				w.Header().Set("Retry-After", "17")
 				deny(w, 429, "temporarily_unavailable", "AADSTS90033: busy")
 			},
-			"temporarily_unavailable", "AADSTS90033", false, [2]time.Duration{16 * time.Second, 17 * time.Second},
+			"temporarily_unavailable", "AADSTS90033", false,
+			[2]time.Duration{16 * time.Second, 17 * time.Second},
 		},
 		"throttled with a misleading code": {
 			func(_ int, w http.ResponseWriter) { deny(w, 429, "invalid_request", "AADSTS90033: busy") },
-			"invalid_request", "AADSTS90033", false, [2]time.Duration{0, 2 * time.Second},
+			"invalid_request", "AADSTS90033", false,
+			[2]time.Duration{0, 2 * time.Second},
 		},
 		"unavailable, no JSON": {
 			func(_ int, w http.ResponseWriter) { w.WriteHeader(503); _, _ = io.WriteString(w, "<html>") },
-			"", "", false, [2]time.Duration{0, 2 * time.Second},
+			"", "", false,
+			[2]time.Duration{0, 2 * time.Second},
 		},
 		"200 that is no token": {
 			func(_ int, w http.ResponseWriter) {
 				_, _ = io.WriteString(w, `{"access_token":"eyJ-a-stray-token", "token_type":`)
 			},
-			"", "", false, [2]time.Duration{0, 2 * time.Second},
+			"", "", false,
+			[2]time.Duration{0, 2 * time.Second},
 		},
 		"a redirect": {
 			func(_ int, w http.ResponseWriter) { w.Header().Set("Location", "/elsewhere"); w.WriteHeader(307) },
-			"", "", false, [2]time.Duration{0, 2 * time.Second},
+			"", "", false,
+			[2]time.Duration{0, 2 * time.Second},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -277,15 +277,18 @@ func (h dueHeap) Less(i, j int) bool {
 	}
 	return h[i].due.Before(h[j].due)
 }
+
 func (h dueHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].place, h[j].place = i, j
 }
+
 func (h *dueHeap) Push(x any) {
 	it := x.(*item)
 	it.place = len(*h)
 	*h = append(*h, it)
 }
+
 func (h *dueHeap) Pop() any {
 	old := *h
 	it := old[len(old)-1]

@@ -58,7 +58,7 @@ func TestMemoryKeepsVirtualTime(t *testing.T) {
 		if err := ds[0].Retry(t.Context(), 6*time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		if ds, err = q.Take(t.Context(), notifier.APNs, 1); err != nil {
+		if _, err = q.Take(t.Context(), notifier.APNs, 1); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(start); took != 6*time.Hour {

@@ -32,7 +32,7 @@ var _ = Describe("A device", func() {
 		Expect(phone.Pushes("#before")).To(BeZero())
 	})
 
-	world.Story("that is wiped hears nothing more, what was queued for it included", world.Options{}, func(w *world.World) {
+	world.Story("that is wiped hears nothing more, what was queued for it included", world.Options{VirtualOnly: true}, func(w *world.World) {
 		phone, other := w.Phone("taro"), w.Phone("taro")
 		w.AwaitStreaming()
 		w.APNs.Outage(true)

@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -27,7 +26,7 @@ func (b *bridge) Fatalf(format string, v ...any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.fatal == nil {
-		b.fatal = errors.New(fmt.Sprintf(format, v...))
+		b.fatal = fmt.Errorf(format, v...)
 	}
 }
 
