@@ -135,7 +135,7 @@ func (w *World) start() error {
 func (w *World) startOrganisation() error {
 	o := w.opt
 	org, err := exchange.New(exchange.Options{
-		Version: o.Version, Domains: []string{o.Domain}, Servers: o.Servers, Journal: w.Journal, Faults: w.Faults, Seed: o.Seed, Unthrottled: o.Unthrottled,
+		Version: o.Version, Domains: []string{o.Domain}, Servers: o.Servers, Journal: w.Journal, Seed: o.Seed, Unthrottled: o.Unthrottled,
 	})
 	if err != nil {
 		return err

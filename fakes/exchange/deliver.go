@@ -2,7 +2,7 @@ package exchange
 
 import (
 	"fmt"
-	"strings"
+	"strconv"
 	"time"
 
 	"mailbell/fakes/journal"
@@ -21,30 +21,6 @@ type Delivered struct {
 	Item    string // id of the new item
 	Folder  string // where it went: inbox unless a rule filed it
 	Err     error  // ErrNoMailbox
-}
-
-// Rule is an Inbox rule that runs on the server at delivery. It matches when
-// all its non-empty conditions do.
-type Rule struct {
-	SubjectContains string
-	FromContains    string // in name or address
-	MoveTo          string // folder, by distinguished or given name
-	MarkRead        bool
-}
-
-// AddRule adds a rule to a mailbox; the first that matches decides.
-func (o *Organisation) AddRule(address string, r Rule) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	m := o.find(address)
-	if m == nil {
-		return fmt.Errorf("%w: %s", ErrNoMailbox, address)
-	}
-	if r.MoveTo != "" && m.folder(FolderRef{Distinguished: r.MoveTo}) == nil {
-		return fmt.Errorf("exchange: rule of %s: no folder %q", m.address, r.MoveTo)
-	}
-	m.rules = append(m.rules, r)
-	return nil
 }
 
 // Deliver puts a mail into the mailbox of each recipient, one item and one
@@ -79,34 +55,51 @@ func (o *Organisation) deliver(message *Message, from, to string, kept *bool) De
 		*kept = true
 	}
 	f, read := m.folders[Inbox], false
-	for _, r := range m.rules {
-		if r.matches(message) {
-			if r.MoveTo != "" {
-				f = m.folder(FolderRef{Distinguished: r.MoveTo})
-			}
-			read = r.MarkRead
-			break
+	rule := m.ruleFor(message)
+	if rule != nil && !rule.Client {
+		if to := rule.target(); to != "" {
+			f = m.folder(FolderRef{Distinguished: to})
 		}
+		read = rule.MarkRead
 	}
 	it := m.add(f, message, now(), read)
 	if o.options.Journal != nil {
-		o.record(journal.Entry{Kind: "mail", Mailbox: m.address, Item: it.id, Detail: map[string]string{
+		detail := map[string]string{
 			"subject": message.Subject, "from_name": message.From.Name, "from_addr": message.From.Address,
 			"message_id": message.MessageID, "received": it.received.Format(time.RFC3339),
-			"folder": f.name, "class": message.Class, "envelope_from": from, "size": fmt.Sprint(message.Size),
-		}})
+			"folder": f.name, "class": message.Class, "envelope_from": from, "size": strconv.Itoa(message.Size),
+		}
+		if rule != nil {
+			detail["rule"] = rule.kind()
+		}
+		o.record(journal.Entry{Kind: "mail", Mailbox: m.address, Item: it.id, Detail: detail})
 	}
-	m.raise(itemEvent(CreatedEvent, it), itemEvent(NewMailEvent, it), folderEvent(m, f))
-	return Delivered{Mailbox: m.address, Item: it.id, Folder: f.name}
+	if len(m.subs) > 0 {
+		m.raise(itemEvent(CreatedEvent, it), itemEvent(NewMailEvent, it), folderEvent(m, f))
+	}
+	if message.Class == classMeetingRequest {
+		m.enterMeeting(message)
+	}
+	id := it.id
+	if rule != nil && rule.Client {
+		o.runClientRule(m, it, *rule)
+	}
+	return Delivered{Mailbox: m.address, Item: id, Folder: f.name}
 }
 
-func (r Rule) matches(m *Message) bool {
-	contains := func(s, part string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(part)) }
-	if r.SubjectContains == "" && r.FromContains == "" {
-		return false
+// enterMeeting puts a tentative appointment into the calendar, as the calendar
+// attendant does with a meeting request.
+func (m *mailbox) enterMeeting(request *Message) {
+	f := m.folder(FolderRef{Distinguished: Calendar})
+	if len(f.items) >= AppointmentsMax {
+		return
 	}
-	return (r.SubjectContains == "" || contains(m.Subject, r.SubjectContains)) &&
-		(r.FromContains == "" || contains(m.From.Name, r.FromContains) || contains(m.From.Address, r.FromContains))
+	appointment := *request
+	appointment.Class, appointment.raw = classAppointment, nil
+	it := m.add(f, &appointment, now(), true)
+	if len(m.subs) > 0 {
+		m.raise(itemEvent(CreatedEvent, it), folderEvent(m, f), m.freeBusyEvent(f))
+	}
 }
 
 // rawStore bounds the memory that original messages take: beyond RawKeptMax

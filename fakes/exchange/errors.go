@@ -5,6 +5,10 @@ import "errors"
 // ErrNoMailbox says that an address has no mailbox in the organisation.
 var ErrNoMailbox = errors.New("exchange: no mailbox has this address")
 
+// ErrUnknown says that a server, database, account or alias is not in the
+// organisation.
+var ErrUnknown = errors.New("unknown")
+
 // Error is a refusal as Exchange words it: a response code, a text, and the
 // values that go into MessageXml.
 type Error struct {

@@ -54,6 +54,13 @@ func folderEvent(m *mailbox, f *folder) *Event {
 	return e
 }
 
+// freeBusyEvent tells that the owner's free and busy times have changed.
+func (m *mailbox) freeBusyEvent(calendar *folder) *Event {
+	e := folderEvent(m, calendar)
+	e.Kind, e.Unread = FreeBusyChangedEvent, -1
+	return e
+}
+
 // raise queues events with the mailbox's subscriptions that asked for them.
 func (m *mailbox) raise(events ...*Event) {
 	for _, sub := range m.subs {

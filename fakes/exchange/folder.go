@@ -16,6 +16,7 @@ const (
 	SentItems    = "sentitems"
 	DeletedItems = "deleteditems"
 	JunkEmail    = "junkemail"
+	Calendar     = "calendar"
 )
 
 // distinguished lists them with what GetFolder shows; the position is the
@@ -28,6 +29,7 @@ var distinguished = []struct{ name, display, parent string }{
 	{SentItems, "Sent Items", MsgRoot},
 	{DeletedItems, "Deleted Items", MsgRoot},
 	{JunkEmail, "Junk Email", MsgRoot},
+	{Calendar, "Calendar", MsgRoot},
 }
 
 // folder holds its items sorted by received time and arrival, oldest first.

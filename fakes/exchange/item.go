@@ -101,8 +101,16 @@ func (o *Organisation) setRead(address, id string, read bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	m, it, err := o.change(address, id)
-	if err != nil || it.read == read {
+	if err != nil {
 		return err
+	}
+	m.setRead(it, read)
+	return nil
+}
+
+func (m *mailbox) setRead(it *item, read bool) {
+	if it.read == read {
+		return
 	}
 	it.read = read
 	if read {
@@ -119,8 +127,7 @@ func (o *Organisation) setRead(address, id string, read bool) error {
 	if !read {
 		kind = "unread"
 	}
-	o.record(journal.Entry{Kind: kind, Mailbox: m.address, Item: id})
-	return nil
+	m.org.record(journal.Entry{Kind: kind, Mailbox: m.address, Item: it.id})
 }
 
 // Touch changes an item without changing its read state, as a flag or a

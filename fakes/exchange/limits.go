@@ -30,6 +30,16 @@ const (
 	RawKeptMax = 256 << 20
 	// RecipientsMax bounds one delivery.
 	RecipientsMax = 50_000
+	// AliasesMax and RulesMax bound what a mailbox has of them. A real mailbox
+	// has 256 KB for its rules.
+	AliasesMax = 300
+	RulesMax   = 100
+	// TookMax bounds how long a move, a fail-over or a client's rule takes.
+	TookMax = 24 * time.Hour
+	// AppointmentsMax bounds the calendar of a mailbox.
+	AppointmentsMax = 10_000
+	// ScopeMax bounds the lists of a policy and of an impersonation scope.
+	ScopeMax = 50_000
 	// headerFieldMax bounds one unfolded header field, in bytes.
 	headerFieldMax = 64 << 10
 	// mimeDepthMax and mimePartsMax bound the walk through a message.

@@ -12,7 +12,7 @@ import (
 // MailboxOptions describe a new mailbox.
 type MailboxOptions struct {
 	DisplayName string   // empty: made from the local part
-	Server      string   // home server; empty: the servers in turn
+	Server      string   // home server or database; empty: the databases in turn
 	Aliases     []string // further addresses
 	UPN         string   // user principal name; empty: the address
 }
@@ -23,6 +23,7 @@ type Mailbox struct {
 	DisplayName string
 	Server      string // short name of the home server
 	ServerFQDN  string
+	Database    string
 	Site        string
 	SID         string
 	UPN         string
@@ -52,15 +53,16 @@ type mailbox struct {
 	address  string
 	display  string
 	aliases  []string
+	local    string // local part it was made with, part of its directory names
 	id       guid
 	sid, upn string
 	disabled bool
+	ews      *bool // EwsEnabled of the mailbox; nil: null
 
-	server *server
-	// A move runs until movingUntil and then ends on movingTo; see home.
-	movingTo    *server
+	db *database
+	// A move runs until movingUntil and then ends in movingTo; see home.
+	movingTo    *database
 	movingUntil time.Time
-	downUntil   time.Time // fail-over of its database
 
 	folders map[string]*folder // by distinguished or given name, lower case
 	byID    map[string]*folder
@@ -76,9 +78,11 @@ type mailbox struct {
 // completed.
 func (m *mailbox) home() *server {
 	if m.movingTo != nil && !time.Now().Before(m.movingUntil) {
-		m.server, m.movingTo = m.movingTo, nil
+		m.db.mailboxes--
+		m.db, m.movingTo = m.movingTo, nil
+		m.db.mailboxes++
 	}
-	return m.server
+	return m.db.home()
 }
 
 func (m *mailbox) moving() bool {
@@ -117,16 +121,14 @@ func (o *Organisation) AddMailbox(address string, options MailboxOptions) error 
 			return fmt.Errorf("exchange: address %s is taken", x)
 		}
 	}
-	var home *server
-	if options.Server == "" {
-		home = o.servers[o.nextServer%len(o.servers)]
-		o.nextServer++
-	} else if home = o.server(options.Server); home == nil {
-		return fmt.Errorf("exchange: mailbox %s: no server %q", a, options.Server)
+	db, err := o.place(options.Server)
+	if err != nil {
+		return fmt.Errorf("exchange: mailbox %s: %w", a, err)
 	}
 	o.created++
+	db.mailboxes++
 	m := &mailbox{
-		org: o, address: a, display: options.DisplayName, aliases: all[1:], server: home,
+		org: o, address: a, display: options.DisplayName, aliases: all[1:], local: local, db: db,
 		id:      newGUID(o.options.Seed, "mailbox", a, o.created),
 		sid:     fmt.Sprintf("S-1-5-21-3623811015-3361044348-30300820-%d", 1100+o.created),
 		upn:     strings.ToLower(options.UPN),
@@ -175,14 +177,16 @@ func (o *Organisation) RemoveMailbox(address string) error {
 	for _, alias := range m.aliases {
 		delete(o.aliases, alias)
 	}
+	m.home()
+	m.db.mailboxes--
 	delete(o.bySID, m.sid)
 	delete(o.byUPN, m.upn)
 	o.record(journal.Entry{Kind: "remove", Mailbox: m.address})
 	return nil
 }
 
-// SetMailboxDisabled disables a mailbox (ErrorAccountDisabled) or enables it
-// again.
+// SetMailboxDisabled disables the account of a mailbox (ErrorAccountDisabled)
+// or enables it again. Mail keeps arriving, and an open stream goes on.
 func (o *Organisation) SetMailboxDisabled(address string, disabled bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -191,6 +195,11 @@ func (o *Organisation) SetMailboxDisabled(address string, disabled bool) error {
 		return fmt.Errorf("%w: %s", ErrNoMailbox, address)
 	}
 	m.disabled = disabled
+	kind := "enable"
+	if disabled {
+		kind = "disable"
+	}
+	o.record(journal.Entry{Kind: kind, Mailbox: m.address})
 	return nil
 }
 
@@ -238,14 +247,13 @@ func (o *Organisation) Settings(address string) (s Settings, ok bool) {
 }
 
 func (m *mailbox) legacyDN() string {
-	local, _, _ := strings.Cut(m.address, "@")
-	return "/o=Contoso/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn=" + strings.ReplaceAll(m.id.String(), "-", "") + "-" + local
+	return "/o=Contoso/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn=" + strings.ReplaceAll(m.id.String(), "-", "") + "-" + m.local
 }
 
 func (m *mailbox) info() Mailbox {
 	home := m.home()
 	return Mailbox{
-		Address: m.address, DisplayName: m.display, Server: home.name, ServerFQDN: home.fqdn,
+		Address: m.address, DisplayName: m.display, Server: home.name, ServerFQDN: home.fqdn, Database: m.db.name,
 		Site: home.site, SID: m.sid, UPN: m.upn, LegacyDN: m.legacyDN(),
 	}
 }
@@ -328,57 +336,126 @@ func (o *Organisation) open(address string) (*mailbox, *Error) {
 		return nil, refuse(CodeAccountDisabled)
 	case m.moving():
 		return nil, refuse(CodeMailboxMove)
-	case time.Now().Before(m.downUntil):
+	case m.db.down():
 		return nil, refuse(CodeStoreUnavailable)
 	}
 	return m, nil
 }
 
-// Move moves a mailbox to another server, which takes the time took: streams
-// report ErrorInvalidSubscription at once, requests get
-// ErrorMailboxMoveInProgress until it is over, and from then on Autodiscover
-// tells the new server. Item ids stay. Mail keeps arriving meanwhile.
-func (o *Organisation) Move(address, serverName string, took time.Duration) error {
+// Move moves a mailbox into another database, named itself or by its server,
+// which takes the time took: streams report ErrorInvalidSubscription at once,
+// requests get ErrorMailboxMoveInProgress until it is over, and from then on
+// Autodiscover tells the new server. Item ids stay. Mail keeps arriving
+// meanwhile.
+func (o *Organisation) Move(address, to string, took time.Duration) error {
+	if err := checkDuration("took", took); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	m := o.find(address)
+	switch {
+	case m == nil:
+		return fmt.Errorf("%w: %s", ErrNoMailbox, address)
+	case to == "":
+		return fmt.Errorf("exchange: move %s: where to? Name a server (%s) or a database (%s)", m.address, strings.Join(o.Servers(), ", "), strings.Join(o.Databases(), ", "))
+	}
+	db, err := o.place(to)
+	if err != nil {
+		return fmt.Errorf("exchange: move %s: %w", m.address, err)
+	}
+	from, fromDB := m.home(), m.db
+	m.movingTo, m.movingUntil = db, time.Now().Add(took)
+	m.home()
+	for _, sub := range append([]*subscription(nil), m.subs...) {
+		o.kill(sub, CodeInvalidSubscription, texts[CodeInvalidSubscription]+", MailboxMoveStarted, Cannot open mailbox. Server = "+from.fqdn+".")
+	}
+	o.record(journal.Entry{Kind: "move", Mailbox: m.address, Detail: map[string]string{
+		"from": from.name, "to": db.home().name, "from_database": fromDB.name, "to_database": db.name, "took": took.String(),
+	}})
+	return nil
+}
+
+// RenameMailbox gives a mailbox a new primary address; the old one stays an
+// alias, as an address policy has it. Names that do not change with it: the
+// user principal name, the SID, the legacy distinguished name, all ids, and so
+// its subscriptions.
+func (o *Organisation) RenameMailbox(address, to string) error {
+	a := canonical(to)
+	if local, domain, ok := strings.Cut(a, "@"); !ok || local == "" || domain == "" {
+		return fmt.Errorf("exchange: rename %s: %q: want local@domain", address, to)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	m := o.find(address)
 	if m == nil {
 		return fmt.Errorf("%w: %s", ErrNoMailbox, address)
 	}
-	to := o.server(serverName)
-	if to == nil {
-		return fmt.Errorf("exchange: move %s: no server %q", m.address, serverName)
+	if taken := o.find(a); taken != nil && taken != m {
+		return fmt.Errorf("exchange: rename %s: address %s is taken", m.address, a)
 	}
-	from := m.home()
-	m.movingTo, m.movingUntil = to, time.Now().Add(took)
-	m.home()
-	for _, sub := range append([]*subscription(nil), m.subs...) {
-		o.kill(sub, CodeInvalidSubscription, texts[CodeInvalidSubscription]+", MailboxMoveStarted, Cannot open mailbox. Server = "+from.fqdn+".")
+	old := m.address
+	if a == old {
+		return nil
 	}
-	o.record(journal.Entry{Kind: "move", Mailbox: m.address, Detail: map[string]string{"from": from.name, "to": to.name, "took": took.String()}})
+	m.removeAlias(a)
+	delete(o.mailboxes, old)
+	m.address = a
+	o.mailboxes[a] = m
+	m.aliases = append(m.aliases, old)
+	o.aliases[old] = m
+	o.record(journal.Entry{Kind: "rename", Mailbox: a, Detail: map[string]string{"from": old}})
 	return nil
 }
 
-// FailOver dismounts the databases of a server for a time: the subscriptions
-// of its mailboxes are lost, streams report ErrorMailboxStoreUnavailable, and
-// so do requests until the time is over.
-func (o *Organisation) FailOver(serverName string, took time.Duration) error {
+// AddAlias gives a mailbox a further address.
+func (o *Organisation) AddAlias(address, alias string) error {
+	a := canonical(alias)
+	if local, domain, ok := strings.Cut(a, "@"); !ok || local == "" || domain == "" {
+		return fmt.Errorf("exchange: alias of %s: %q: want local@domain", address, alias)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s := o.server(serverName)
-	if s == nil {
-		return fmt.Errorf("exchange: no server %q", serverName)
+	m := o.find(address)
+	switch {
+	case m == nil:
+		return fmt.Errorf("%w: %s", ErrNoMailbox, address)
+	case o.find(a) != nil:
+		return fmt.Errorf("exchange: alias of %s: address %s is taken", m.address, a)
+	case len(m.aliases) >= AliasesMax:
+		return fmt.Errorf("exchange: alias of %s: it has %d, no more are allowed", m.address, AliasesMax)
 	}
-	until := time.Now().Add(took)
-	for _, m := range o.mailboxes {
-		if m.home() != s {
-			continue
-		}
-		m.downUntil = until
-		for _, sub := range append([]*subscription(nil), m.subs...) {
-			o.kill(sub, CodeStoreUnavailable, texts[CodeStoreUnavailable])
-		}
-	}
-	o.record(journal.Entry{Kind: "failover", Detail: map[string]string{"server": s.name, "took": took.String()}})
+	m.aliases = append(m.aliases, a)
+	o.aliases[a] = m
+	o.record(journal.Entry{Kind: "alias", Mailbox: m.address, Detail: map[string]string{"added": a}})
 	return nil
+}
+
+// RemoveAlias takes an alias away; the primary address cannot be.
+func (o *Organisation) RemoveAlias(alias string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	a := canonical(alias)
+	m := o.aliases[a]
+	if m == nil {
+		return fmt.Errorf("exchange: %w: alias %s", ErrUnknown, a)
+	}
+	m.removeAlias(a)
+	o.record(journal.Entry{Kind: "alias", Mailbox: m.address, Detail: map[string]string{"removed": a}})
+	return nil
+}
+
+func (m *mailbox) removeAlias(alias string) {
+	for i, a := range m.aliases {
+		if a == alias {
+			m.aliases = append(m.aliases[:i:i], m.aliases[i+1:]...)
+			delete(m.org.aliases, alias)
+			return
+		}
+	}
+}
+
+// answers says whether an address is one of the mailbox.
+func (m *mailbox) answers(address string) bool {
+	return address == m.address || m.org.aliases[address] == m
 }

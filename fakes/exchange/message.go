@@ -36,7 +36,8 @@ type Message struct {
 	Attachments bool
 	Size        int
 
-	raw []byte
+	autoReply bool // RFC 3834 "Auto-Submitted": auto-replied
+	raw       []byte
 }
 
 // Parse reads a message. It never fails: of broken MIME it keeps what can be
@@ -55,6 +56,9 @@ func Parse(raw []byte) *Message {
 		m.Text = htmlText(m.HTML)
 	}
 	m.Preview = preview(m.Text)
+	if m.autoReply && m.Class == "IPM.Note" {
+		m.Class = classAutoReply
+	}
 	return m
 }
 
@@ -119,6 +123,8 @@ func (m *Message) readHeader(header []byte) {
 	if t, err := mail.ParseDate(get("date")); err == nil {
 		m.Sent = t.UTC().Truncate(time.Second)
 	}
+	submitted, _, _ := strings.Cut(get("auto-submitted"), ";")
+	m.autoReply = strings.EqualFold(strings.TrimSpace(submitted), "auto-replied")
 	m.Importance = importance(get("importance"), get("x-priority"))
 	switch strings.ToLower(get("sensitivity")) {
 	case "personal":
@@ -181,10 +187,19 @@ func (w *walker) walk(e *message.Entity, depth int) {
 		w.m.Text = readText(e.Body)
 	case !attached && kind == "text/html" && w.m.HTML == "":
 		w.m.HTML = readText(e.Body)
-	case attached || depth > 0 && !strings.HasPrefix(kind, "text/") && kind != "application/pkcs7-signature" && kind != "message/delivery-status":
+	case depth > 0 && (kind == "message/delivery-status" || kind == "message/disposition-notification"):
+		w.refine(kind, readText(e.Body))
+	case attached || depth > 0 && !strings.HasPrefix(kind, "text/") && kind != "application/pkcs7-signature":
 		w.m.Attachments = true
 	}
 }
+
+// Item classes that the organisation itself makes something of.
+const (
+	classMeetingRequest = "IPM.Schedule.Meeting.Request"
+	classAppointment    = "IPM.Appointment"
+	classAutoReply      = "IPM.Note.Rules.OofTemplate.Microsoft"
+)
 
 // classify derives the item class as transport does.
 func (w *walker) classify(kind string, params map[string]string, depth int) {
@@ -194,7 +209,7 @@ func (w *walker) classify(kind string, params map[string]string, depth int) {
 	case kind == "text/calendar":
 		switch param("method") {
 		case "request":
-			class = "IPM.Schedule.Meeting.Request"
+			class = classMeetingRequest
 		case "cancel":
 			class = "IPM.Schedule.Meeting.Canceled"
 		case "reply":
@@ -212,6 +227,26 @@ func (w *walker) classify(kind string, params map[string]string, depth int) {
 	}
 	if class != "" && w.m.Class == "IPM.Note" {
 		w.m.Class = class
+	}
+}
+
+// refine tells the kinds of a report apart by its machine-readable part (RFC
+// 3464 "Action", RFC 8098 "Disposition").
+func (w *walker) refine(kind, fields string) {
+	if !strings.HasPrefix(w.m.Class, "REPORT.") {
+		return
+	}
+	for line := range strings.Lines(fields) {
+		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(line)), ":")
+		value = strings.TrimSpace(value)
+		switch {
+		case kind == "message/delivery-status" && name == "action" && value == "delayed":
+			w.m.Class = "REPORT.IPM.Note.Delayed"
+		case kind == "message/delivery-status" && name == "action" && (value == "delivered" || value == "relayed" || value == "expanded"):
+			w.m.Class = "REPORT.IPM.Note.DR"
+		case kind == "message/disposition-notification" && name == "disposition" && strings.Contains(value, "deleted"):
+			w.m.Class = "REPORT.IPM.Note.IPNNRN"
+		}
 	}
 }
 

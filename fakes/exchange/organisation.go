@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"mailbell/fakes/fault"
 	"mailbell/fakes/iisauth"
 	"mailbell/fakes/journal"
 )
@@ -24,6 +23,10 @@ type Options struct {
 	// Sites maps a server's name to the GroupingInformation of the mailboxes
 	// on it. A server that is not named is a site of its own.
 	Sites map[string]string
+	// Databases of the servers; nil means one each: db01, db02, …
+	Databases []Database
+	// CPU charges CPU time as well; nil: it is free.
+	CPU *CPUBudget
 	// Host is the name under which clients reach the front end; empty means
 	// mail.<first domain>.
 	Host string
@@ -34,7 +37,6 @@ type Options struct {
 	QueueMax int
 
 	Journal *journal.Journal // nil: nothing is recorded
-	Faults  *fault.Set       // faults the organisation itself knows: none at present
 	Seed    int64            // of all ids
 }
 
@@ -44,21 +46,25 @@ type Organisation struct {
 	options   Options
 	behaviour Behaviour
 
-	mu          sync.Mutex
-	unthrottled bool
-	servers     []*server
-	byServer    map[string]*server // short and full names, lower case
-	nextServer  int                // where the next mailbox goes
-	mailboxes   map[string]*mailbox
-	aliases     map[string]*mailbox
-	bySID       map[string]*mailbox
-	byUPN       map[string]*mailbox
-	created     uint64 // mailboxes ever created
-	accounts    accounts
-	streams     map[*Stream]struct{}
-	budget      budget
-	raw         rawStore
-	subscribed  uint64 // subscriptions ever made
+	mu           sync.Mutex
+	unthrottled  bool
+	servers      []*server
+	byServer     map[string]*server // short and full names, lower case
+	databases    []*database
+	byDatabase   map[string]*database
+	nextDatabase int // where the next mailbox goes
+	mailboxes    map[string]*mailbox
+	aliases      map[string]*mailbox
+	bySID        map[string]*mailbox
+	byUPN        map[string]*mailbox
+	created      uint64 // mailboxes ever created
+	accounts     accounts
+	streams      map[*Stream]struct{}
+	budget       budget
+	cpu          CPUBudget // complete, when options.CPU is set
+	policy       policy
+	raw          rawStore
+	subscribed   uint64 // subscriptions ever made
 }
 
 var _ iisauth.Directory = (*Organisation)(nil)
@@ -99,6 +105,7 @@ func New(options Options) (*Organisation, error) {
 		behaviour:   b,
 		unthrottled: options.Unthrottled,
 		byServer:    map[string]*server{},
+		byDatabase:  map[string]*database{},
 		mailboxes:   map[string]*mailbox{},
 		aliases:     map[string]*mailbox{},
 		bySID:       map[string]*mailbox{},
@@ -122,6 +129,12 @@ func New(options Options) (*Organisation, error) {
 		}
 		o.servers = append(o.servers, s)
 		o.byServer[short], o.byServer[s.fqdn] = s, s
+	}
+	if err := o.addDatabases(); err != nil {
+		return nil, err
+	}
+	if err := o.addCPU(); err != nil {
+		return nil, err
 	}
 	return o, nil
 }
@@ -171,7 +184,7 @@ func (o *Organisation) RestartServer(name string) error {
 	defer o.mu.Unlock()
 	s := o.server(name)
 	if s == nil {
-		return fmt.Errorf("exchange: no server %q", name)
+		return fmt.Errorf("exchange: %w: server %q; there are %s", ErrUnknown, name, strings.Join(o.Servers(), ", "))
 	}
 	for st := range o.streams {
 		if st.server == s {
@@ -247,13 +260,15 @@ func mailboxScope(scope string) string {
 
 // State is a snapshot for people and tests.
 type State struct {
-	Version       Version       `json:"version"`
-	Servers       []ServerState `json:"servers"`
-	Mailboxes     int           `json:"mailboxes"`
-	Accounts      int           `json:"accounts"`
-	Streams       int           `json:"streams"`
-	Subscriptions int           `json:"subscriptions"`
-	Throttling    bool          `json:"throttling"`
+	Version       Version         `json:"version"`
+	Domains       []string        `json:"domains"`
+	Servers       []ServerState   `json:"servers"`
+	Databases     []DatabaseState `json:"databases"`
+	Mailboxes     int             `json:"mailboxes"`
+	Accounts      int             `json:"accounts"`
+	Streams       int             `json:"streams"`
+	Subscriptions int             `json:"subscriptions"`
+	Throttling    bool            `json:"throttling"`
 }
 
 // ServerState is one server in a [State].
@@ -266,6 +281,14 @@ type ServerState struct {
 	Streams       int    `json:"streams"`
 }
 
+// DatabaseState is one database in a [State].
+type DatabaseState struct {
+	Name      string `json:"name"`
+	Server    string `json:"server"`
+	Mounted   bool   `json:"mounted"`
+	Mailboxes int    `json:"mailboxes"`
+}
+
 // State returns the present state.
 func (o *Organisation) State() State {
 	o.mu.Lock()
@@ -274,9 +297,14 @@ func (o *Organisation) State() State {
 		Version: o.behaviour.Version, Mailboxes: len(o.mailboxes), Accounts: len(o.accounts.byUser),
 		Streams: len(o.streams), Throttling: !o.unthrottled,
 	}
-	homes := map[*server]int{}
+	st.Domains = append(st.Domains, o.options.Domains...)
 	for _, m := range o.mailboxes {
-		homes[m.home()]++
+		m.home() // moves that have run their time
+	}
+	homes := map[*server]int{}
+	for _, d := range o.databases {
+		homes[d.home()] += d.mailboxes
+		st.Databases = append(st.Databases, DatabaseState{Name: d.name, Server: d.home().name, Mounted: !d.down(), Mailboxes: d.mailboxes})
 	}
 	for _, s := range o.servers {
 		ss := ServerState{Name: s.name, FQDN: s.fqdn, Site: s.site, Mailboxes: homes[s], Subscriptions: len(s.subscriptions)}

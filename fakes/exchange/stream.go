@@ -1,5 +1,7 @@
 package exchange
 
+import "strings"
+
 // Stream is an open GetStreamingEvents connection: the place where the
 // subscriptions it serves leave word that there is something to take.
 type Stream struct {
@@ -10,7 +12,8 @@ type Stream struct {
 	notices []Notice
 	cut     bool
 	wake    chan struct{}
-	charge  string
+	account string // who opened it, lower case
+	charge  Charge
 	closed  bool
 }
 
@@ -42,7 +45,7 @@ type Batch struct {
 type StreamRequest struct {
 	Server        string   // where the request was routed to
 	Account       string   // caller
-	Charge        string   // whose budget it costs; see [Organisation.BeginRequest]
+	Charge        Charge   // whose budget it costs; see [Organisation.BeginRequest]
 	Subscriptions []string // ids
 }
 
@@ -80,10 +83,10 @@ func (o *Organisation) OpenStream(r StreamRequest) (*Stream, []Notice, *Error) {
 	if len(notices) > 0 {
 		return nil, notices, nil
 	}
-	if err := o.chargeStream(r.Charge); err != nil {
+	if err := o.chargeStream(r.Account, r.Charge); err != nil {
 		return nil, nil, err
 	}
-	st := &Stream{org: o, server: o.server(r.Server), subs: make(map[string]*subscription, len(subs)), wake: make(chan struct{}, 1), charge: r.Charge}
+	st := &Stream{org: o, server: o.server(r.Server), subs: make(map[string]*subscription, len(subs)), wake: make(chan struct{}, 1), account: strings.ToLower(r.Account), charge: r.Charge}
 	for _, sub := range subs {
 		if sub.stream != nil {
 			sub.stream.drop(sub, CodeNewStreamOpened, texts[CodeNewStreamOpened])

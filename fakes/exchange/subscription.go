@@ -49,6 +49,7 @@ func (o *Organisation) Subscribe(r SubscribeRequest) (string, *Error) {
 		return "", refuse(CodeProxyNotAllowed)
 	}
 	if limit := o.behaviour.SubscriptionsMax; limit > 0 && !o.unthrottled && len(m.subs) >= limit {
+		o.budget.violate(strings.ToLower(r.Account), m.address, PolicySubscriptions)
 		return "", refuse(CodeExceededSubscriptions)
 	}
 	sub := &subscription{org: o, account: strings.ToLower(r.Account), mailbox: m, server: s, all: r.All, kinds: map[EventKind]bool{}}

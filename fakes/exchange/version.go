@@ -1,6 +1,9 @@
 package exchange
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Version is a release of Exchange that the organisation can play.
 type Version string
@@ -38,6 +41,16 @@ type Behaviour struct {
 	FindRowsMax      int    // rows of one FindItem answer
 	FindRestrictMax  int    // the same with a restriction
 
+	// The CPU-time budget, a token bucket of milliseconds: EWS throttling policy
+	// EwsMaxBurst, EwsRechargeRate (per hour) and EwsCutoffBalance. 0: the
+	// version has none. It is charged only when [Options.CPU] says so.
+	CPUBurst, CPURecharge, CPUCutoff time.Duration
+
+	// BothSwitches: EWS is served when neither the organisation nor the mailbox
+	// says EwsEnabled false; else the mailbox's setting overrides the
+	// organisation's. AppLists: EwsAllowedAppIDs exists.
+	BothSwitches, AppLists bool
+
 	Preview       bool // item:Preview exists (Exchange 2013 and later)
 	Grouping      bool // Autodiscover knows GroupingInformation
 	OverrideRoute bool // X-AnchorMailbox and X-BackEndOverrideCookie route; else exchangecookie does
@@ -50,9 +63,21 @@ var (
 	schemas2016 = append(schemas2013[:len(schemas2013):len(schemas2013)], "Exchange2015", "Exchange2016")
 )
 
+// The CPU-time budget as it is often quoted. Unconfirmed: Microsoft publishes
+// only that the cut-off is "generally" 600,000 to 3,000,000 ms.
+const (
+	cpuBurst    = 300_000 * time.Millisecond
+	cpuRecharge = 900_000 * time.Millisecond
+	cpuCutoff   = 3_000_000 * time.Millisecond
+)
+
 // behaviours is the one table of version differences. Unconfirmed: the
 // subscription limit of 2010 (none here) and of 2016 and later (that of 2013
-// here), the stream limit of SE, and the name 2010 gives its stream budget.
+// here), the stream limit of SE, the name 2010 gives its stream budget, the
+// limit of concurrent sync calls on premises (none here; 5 were seen in
+// Exchange Online), and all figures of the CPU-time budget. The budgets of
+// 2010 in per cent of a minute (EWSPercentTimeInCAS and its kin) are not
+// modelled, so it has no CPU-time budget.
 var behaviours = map[Version]Behaviour{
 	V2010SP2: {
 		Major: 14, Minor: 3, Build: 123, Revision: 3, Label: "Exchange2010_SP2", Schemas: schemas2010,
@@ -63,27 +88,33 @@ var behaviours = map[Version]Behaviour{
 		Major: 15, Minor: 0, Build: 1497, Revision: 2, Label: "V2_23", Schemas: schemas2013,
 		StreamsMax: 3, StreamPolicy: "MaxStreamingConcurrency", RequestsMax: 27, SubscriptionsMax: 5000,
 		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true,
+		CPUBurst: cpuBurst, CPURecharge: cpuRecharge, CPUCutoff: cpuCutoff,
 	},
 	V2016: {
 		Major: 15, Minor: 1, Build: 2507, Revision: 37, Label: "V2017_07_11", Schemas: schemas2016,
 		StreamsMax: 10, StreamPolicy: "MaxStreamingConcurrency", RequestsMax: 27, SubscriptionsMax: 5000,
 		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true, SecondGUID: true,
+		CPUBurst: cpuBurst, CPURecharge: cpuRecharge, CPUCutoff: cpuCutoff,
 	},
 	V2019: {
 		Major: 15, Minor: 2, Build: 1544, Revision: 11, Label: "V2017_07_11", Schemas: schemas2016,
 		StreamsMax: 10, StreamPolicy: "MaxStreamingConcurrency", RequestsMax: 27, SubscriptionsMax: 5000,
 		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true, SecondGUID: true,
+		CPUBurst: cpuBurst, CPURecharge: cpuRecharge, CPUCutoff: cpuCutoff,
 	},
 	VSE: {
 		Major: 15, Minor: 2, Build: 2562, Revision: 17, Label: "V2017_07_11", Schemas: schemas2016,
 		StreamsMax: 10, StreamPolicy: "MaxStreamingConcurrency", RequestsMax: 27, SubscriptionsMax: 5000,
 		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true, SecondGUID: true,
+		CPUBurst: cpuBurst, CPURecharge: cpuRecharge, CPUCutoff: cpuCutoff,
 	},
 	VOnline: {
 		Major: 15, Minor: 20, Build: 8466, Revision: 16, Label: "V2018_01_08", Schemas: schemas2016,
 		StreamsMax: 10, StreamPolicy: "MaxStreamingConcurrency", RequestsMax: 27, SubscriptionsMax: 20,
 		TouchedMax: 16, SyncCallsMax: 5,
 		FindRowsMax: 1000, FindRestrictMax: 250, Preview: true, Grouping: true, OverrideRoute: true, SecondGUID: true,
+		CPUBurst: cpuBurst, CPURecharge: cpuRecharge, CPUCutoff: cpuCutoff,
+		BothSwitches: true, AppLists: true,
 	},
 }
 

@@ -469,7 +469,7 @@ var checklist = []struct {
 	}},
 	{35, "more than 5 sync calls at once online", setup{organisation: exchange.Options{Version: exchange.VOnline}}, func(t *testing.T, s *site) {
 		for range 5 {
-			release, refused := s.org.BeginSync(ada)
+			release, refused := s.org.BeginSync(svc, ada)
 			if refused != nil {
 				t.Fatal(refused)
 			}
@@ -886,7 +886,7 @@ func limitStreams(t *testing.T, s *site, limit int, policy string) {
 func limitRequests(t *testing.T, s *site, limit int) {
 	t.Helper()
 	for range limit {
-		release, refused := s.org.BeginRequest(exchange.ServiceCharge(svc, ada))
+		release, refused := s.org.BeginRequest(t.Context(), exchange.ServiceCharge(svc, ada))
 		if refused != nil {
 			t.Fatal(refused)
 		}

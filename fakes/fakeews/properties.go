@@ -95,6 +95,8 @@ func element(class string) string {
 		return "t:MeetingCancellation"
 	case strings.HasPrefix(class, "IPM.Schedule.Meeting.Resp"):
 		return "t:MeetingResponse"
+	case class == "IPM.Appointment":
+		return "t:CalendarItem"
 	case class == "IPM.Post":
 		return "t:PostItem"
 	}

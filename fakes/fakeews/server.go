@@ -222,6 +222,16 @@ func (c *call) serve() {
 	c.w.Header().Set("X-BEServer", strings.ToUpper(c.host))
 	c.w.Header().Set("X-DiagInfo", strings.ToUpper(c.host))
 	c.entry.Detail["server"] = c.host
+	caller := exchange.EWSCaller{Mailbox: c.mailbox, UserAgent: c.r.UserAgent()}
+	if c.identity.AppOnly {
+		caller.App = c.identity.Account
+	}
+	if reason := s.org.EWSBlocked(caller); reason != "" {
+		// The status is documented, the body is not.
+		c.entry.Reason = reason
+		c.plainText(http.StatusForbidden, "text/html", "<html><head><title>403 - Forbidden: Access is denied.</title></head></html>")
+		return
+	}
 	c.choose()
 	if c.misbehave() {
 		return
@@ -239,7 +249,7 @@ func (c *call) serve() {
 	if c.asked {
 		charge = exchange.ServiceCharge(c.identity.Account, c.mailbox)
 	}
-	release, refused := s.org.BeginRequest(charge)
+	release, refused := s.org.BeginRequest(c.r.Context(), charge)
 	if refused != nil {
 		c.fault(faultOf(refused))
 		return
@@ -291,6 +301,9 @@ func (c *call) admit() *fault {
 	}
 	if _, err := org.Lookup(q.sid.kind, q.sid.value); err != nil {
 		return faultOf(err)
+	}
+	if !org.MayImpersonate(c.identity.Account, c.mailbox) {
+		return newFault("ErrorImpersonateUserDenied", "The account does not have permission to impersonate the requested user.")
 	}
 	return nil
 }

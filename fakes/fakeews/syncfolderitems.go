@@ -36,7 +36,7 @@ func (c *call) syncFolderItems() ([]byte, *fault) {
 	}
 	if e == nil {
 		var release func()
-		if release, e = c.server.org.BeginSync(target); e == nil {
+		if release, e = c.server.org.BeginSync(c.identity.Account, target); e == nil {
 			defer release()
 		}
 	}
