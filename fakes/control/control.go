@@ -76,7 +76,7 @@ type call struct {
 }
 
 func (a *API) calls() []call {
-	return []call{
+	return append([]call{
 		{"GET", "/{$}", "describes the calls", nil, a.describe},
 		{"POST", "/mail", "delivers a mail to mailboxes", map[string]string{"to": "addresses", "from": "address or Name <address>", "subject": "text", "body": "text", "raw": "a whole RFC 5322 message instead of subject and body"}, a.mail},
 		{"GET", "/faults", "lists the faults in force", nil, a.listFaults},
@@ -86,7 +86,7 @@ func (a *API) calls() []call {
 		{"POST", "/reset", "ends all faults and clears the journal", nil, a.reset},
 		{"GET", "/state", "the organisation and the servers as they are", nil, a.state},
 		{"GET", "/ready", "the addresses of all servers", nil, a.ready},
-		{"POST", "/mailboxes/{address}/move", "moves a mailbox to another server", map[string]string{"server": "name", "took": "how long it is on its way, such as 10s"}, a.move},
+		{"POST", "/mailboxes/{address}/move", "moves a mailbox to another server or database", map[string]string{"server": "name", "database": "name, instead of server", "took": "how long it is on its way, such as 10s"}, a.move},
 		{"POST", "/mailboxes/{address}/read", "marks an item as read", map[string]string{"item": "id"}, a.markRead},
 		{"POST", "/servers/{name}/restart", "restarts an Exchange server: streams and subscriptions are lost", nil, a.restart},
 		{"POST", "/streams/cut", "cuts streams without a word", map[string]string{"scope": "server or mailbox; all by default"}, a.cut},
@@ -96,7 +96,7 @@ func (a *API) calls() []call {
 		{"POST", "/devices/retire", "makes a token or channel dead", map[string]string{"address": "token or channel URI"}, a.retire},
 		{"POST", "/devices/online", "connects or disconnects a device", map[string]string{"address": "token or channel URI", "online": "true or false"}, a.online},
 		{"POST", "/devices/shown", "what a device shows", map[string]string{"address": "token or channel URI"}, a.shown},
-	}
+	}, a.organisationCalls()...)
 }
 
 func (a *API) guard(do func(http.ResponseWriter, *http.Request) (any, error)) http.HandlerFunc {
@@ -107,7 +107,7 @@ func (a *API) guard(do func(http.ResponseWriter, *http.Request) (any, error)) ht
 		switch {
 		case errors.As(err, &big):
 			refuse(w, http.StatusRequestEntityTooLarge, fmt.Errorf("body: at most %d bytes", BodyMax))
-		case errors.Is(err, errNotFound), errors.Is(err, exchange.ErrNoMailbox):
+		case errors.Is(err, errNotFound), errors.Is(err, exchange.ErrNoMailbox), errors.Is(err, exchange.ErrUnknown):
 			refuse(w, http.StatusNotFound, err)
 		case err != nil:
 			refuse(w, http.StatusBadRequest, err)
@@ -135,6 +135,9 @@ func decode(r *http.Request, into any) error {
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil && r.ContentLength != 0 {
 		return fmt.Errorf("body: %w", err)
+	}
+	if d.More() {
+		return errors.New("body: one JSON object is wanted, and something follows it")
 	}
 	return nil
 }
@@ -267,16 +270,21 @@ func (a *API) ready(http.ResponseWriter, *http.Request) (any, error) {
 
 func (a *API) move(_ http.ResponseWriter, r *http.Request) (any, error) {
 	var in struct {
-		Server string         `json:"server"`
-		Took   fault.Duration `json:"took"`
+		Server   string         `json:"server"`
+		Database string         `json:"database"`
+		Took     fault.Duration `json:"took"`
 	}
 	if err := decode(r, &in); err != nil {
 		return nil, err
 	}
-	if err := a.opt.Organisation.Move(r.PathValue("address"), in.Server, time.Duration(in.Took)); err != nil {
+	to, err := either("server", in.Server, "database", in.Database, false)
+	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"mailbox": r.PathValue("address"), "server": in.Server}, nil
+	if err := a.opt.Organisation.Move(r.PathValue("address"), to, time.Duration(in.Took)); err != nil {
+		return nil, err
+	}
+	return map[string]string{"mailbox": r.PathValue("address"), "to": to}, nil
 }
 
 func (a *API) markRead(_ http.ResponseWriter, r *http.Request) (any, error) {

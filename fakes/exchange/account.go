@@ -34,6 +34,26 @@ func (o *Organisation) AddAccount(a iisauth.Account) {
 	o.accounts.byUser[strings.ToLower(a.User)] = &a
 }
 
+// AddAccountLike adds an account in the domain of another.
+func (o *Organisation) AddAccountLike(other, user, password string, impersonation bool) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	like := o.accounts.byUser[userName(other)]
+	if like == nil {
+		return o.noAccount(other)
+	}
+	if user == "" || strings.ContainsAny(user, `@\/:`) || o.accounts.byUser[userName(user)] != nil {
+		return fmt.Errorf("exchange: account %q: the name is taken or no user name without a domain", user)
+	}
+	a := *like
+	a.User, a.Password, a.Impersonation = user, password, impersonation
+	a.Disabled, a.Locked, a.Expired = false, false, false
+	a.UPN = user + "@" + a.DNSDomain
+	o.accounts.byUser[userName(user)] = &a
+	o.record(journal.Entry{Kind: "account", Account: user, Detail: map[string]string{"added": "yes"}})
+	return nil
+}
+
 // ChangeAccount changes an account while it is in use: a password, a right,
 // disabled, locked. What it may and may not holds from its next request on; a
 // connection that NTLM has authenticated outlives a new password, as on real
@@ -148,15 +168,30 @@ func (o *Organisation) Accounts() []AccountState {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	out := make([]AccountState, 0, len(o.accounts.byUser))
-	for name, a := range o.accounts.byUser {
-		scope, limited := o.accounts.scopes[name]
-		out = append(out, AccountState{
-			User: a.User, UPN: a.UPN, Disabled: a.Disabled, Locked: a.Locked, Expired: a.Expired, Impersonation: a.Impersonation,
-			Scope: append([]string(nil), scope...), Limited: limited,
-		})
+	for name := range o.accounts.byUser {
+		out = append(out, o.accountState(name))
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].User < out[j].User })
 	return out
+}
+
+// AccountState is one account.
+func (o *Organisation) AccountState(user string) (AccountState, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.accounts.byUser[userName(user)] == nil {
+		return AccountState{}, o.noAccount(user)
+	}
+	return o.accountState(userName(user)), nil
+}
+
+func (o *Organisation) accountState(name string) AccountState {
+	a := o.accounts.byUser[name]
+	scope, limited := o.accounts.scopes[name]
+	return AccountState{
+		User: a.User, UPN: a.UPN, Disabled: a.Disabled, Locked: a.Locked, Expired: a.Expired, Impersonation: a.Impersonation,
+		Scope: append([]string(nil), scope...), Limited: limited,
+	}
 }
 
 // LookupAccount implements [iisauth.Directory]: user may be a plain name or a

@@ -1,8 +1,18 @@
 // Package fault decides when a fake misbehaves. A fault has a name that its
 // fake understands, a probability, a scope and a life; whether it strikes is
-// drawn from the seed, the fault, the scope and the number of times that scope
-// was asked, so the same seed gives the same misbehaviour for the same
-// requests, whatever runs beside them.
+// drawn from the seed, the fault (its name and scope), whom the request
+// concerns and how often the fault was asked about them, so the same seed gives
+// the same misbehaviour for the same requests, whatever runs beside them and
+// whatever other faults come and go. Whom a request concerns is its device,
+// else its mailbox and account, else its account, else its server: which server
+// a request is routed to may depend on others and does not count.
+//
+// One thing is not independent: a Count that several requests share is used up
+// by whoever comes first. Scope a fault with a Count to one mailbox or device
+// where the same run must give the same result.
+//
+// A Set that was told the known names ([Set.Know]) refuses others and suggests
+// the nearest.
 package fault
 
 import (
@@ -10,6 +20,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -44,7 +55,7 @@ type Scope struct {
 
 func (f Scope) matches(q Scope) bool {
 	return (f.Server == "" || f.Server == q.Server) && (f.Mailbox == "" || f.Mailbox == q.Mailbox) &&
-		(f.Account == "" || f.Account == q.Account) && (f.Device == "" || f.Device == q.Device)
+		(f.Account == "" || strings.EqualFold(f.Account, q.Account)) && (f.Device == "" || f.Device == q.Device)
 }
 
 // Fault is one kind of misbehaviour in force.
@@ -59,7 +70,18 @@ type Fault struct {
 
 	until time.Time
 	left  int
+	key   string            // what its draws depend on besides whom they concern
+	asked map[string]uint64 // how often it was asked about whom
 }
+
+// Limits of a Set.
+const (
+	FaultsMax = 1000    // in force at once
+	CountMax  = 1 << 30 // strikes of one fault
+	LifeMax   = 30 * 24 * time.Hour
+	// askedMax bounds whom a fault tells apart; beyond, they share their draws.
+	askedMax = 1 << 20
+)
 
 // Int is the integer argument name, or def.
 func (f Fault) Int(name string, def int) int {
@@ -95,26 +117,38 @@ type Set struct {
 	mu     sync.Mutex
 	seed   int64
 	faults []*Fault
-	asked  map[string]uint64 // how often each (fault, scope) was asked
+	added  map[string]int // how many faults of a name and scope were ever added
 	next   int
+	known  map[string]Name // nil: any name is taken
 }
 
 // New returns an empty set that draws from seed.
-func New(seed int64) *Set { return &Set{seed: seed, asked: map[string]uint64{}} }
+func New(seed int64) *Set { return &Set{seed: seed, added: map[string]int{}} }
 
 // Add puts a fault in force and returns it with its ID.
 func (s *Set) Add(f Fault) (Fault, error) {
 	if f.Name == "" {
 		return Fault{}, fmt.Errorf("fault: name is empty")
 	}
-	if f.Probability < 0 || f.Probability > 1 {
+	if !(f.Probability >= 0 && f.Probability <= 1) { // NaN is neither
 		return Fault{}, fmt.Errorf("fault %s: probability %v is not within 0…1", f.Name, f.Probability)
 	}
-	if f.Count < 0 || f.For < 0 {
-		return Fault{}, fmt.Errorf("fault %s: count and for must not be negative", f.Name)
+	if f.Count < 0 || f.Count > CountMax {
+		return Fault{}, fmt.Errorf("fault %s: count %d; 0 (unlimited) to %d is allowed", f.Name, f.Count, CountMax)
 	}
+	if f.For < 0 || time.Duration(f.For) > LifeMax {
+		return Fault{}, fmt.Errorf("fault %s: for %s; 0 (until removed) to %s is allowed", f.Name, time.Duration(f.For), LifeMax)
+	}
+	f.Scope.Mailbox = strings.ToLower(strings.TrimSpace(f.Scope.Mailbox))
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.check(f.Name); err != nil {
+		return Fault{}, err
+	}
+	s.expire()
+	if len(s.faults) >= FaultsMax {
+		return Fault{}, fmt.Errorf("fault %s: %d faults are in force, no more are allowed", f.Name, FaultsMax)
+	}
 	s.next++
 	if f.ID == "" {
 		f.ID = fmt.Sprintf("f%d", s.next)
@@ -128,6 +162,11 @@ func (s *Set) Add(f Fault) (Fault, error) {
 		f.until = time.Now().Add(time.Duration(f.For))
 	}
 	f.left = f.Count
+	f.key = strings.Join([]string{f.Name, f.Scope.Server, f.Scope.Mailbox, f.Scope.Account, f.Scope.Device}, "\x00")
+	nth := s.added[f.key]
+	s.added[f.key]++
+	f.key += "\x00" + strconv.Itoa(nth)
+	f.asked = nil
 	s.faults = append(s.faults, &f)
 	return f, nil
 }
@@ -206,9 +245,28 @@ func (s *Set) draw(f *Fault, q Scope) bool {
 	if f.Probability == 0 || f.Probability == 1 {
 		return true
 	}
-	key := f.Name + "\x00" + q.Server + "\x00" + q.Mailbox + "\x00" + q.Account + "\x00" + q.Device
-	s.asked[key]++
-	return Uniform(s.seed, key, s.asked[key]) < f.Probability
+	whom := q.whom()
+	if f.asked == nil {
+		f.asked = map[string]uint64{}
+	}
+	if _, known := f.asked[whom]; !known && len(f.asked) >= askedMax {
+		whom = ""
+	}
+	f.asked[whom]++
+	return Uniform(s.seed, f.key+"\x00"+whom, f.asked[whom]) < f.Probability
+}
+
+// whom is the narrowest description of whom a question concerns.
+func (q Scope) whom() string {
+	switch {
+	case q.Device != "":
+		return "device\x00" + q.Device
+	case q.Mailbox != "":
+		return "mailbox\x00" + q.Mailbox + "\x00" + q.Account
+	case q.Account != "":
+		return "account\x00" + q.Account
+	}
+	return "server\x00" + q.Server
 }
 
 // Uniform is a number in [0,1) that depends on its arguments alone.
