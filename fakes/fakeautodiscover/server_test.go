@@ -164,6 +164,7 @@ func (r reply) value(i int, name string) string {
 	return ""
 }
 
+// Checklist autodiscover 11, 18, 19.
 func TestUsersOfABatchAreAnsweredByPosition(t *testing.T) {
 	w := start(t, Options{})
 	_, r := w.soap(t, request(t, []string{"ADA@contoso.test", "brook@contoso.test", "nobody@contoso.test", "cleo@contoso.test", "dora@contoso.test", "a.marsh@contoso.test"}, allSettings))
@@ -198,6 +199,7 @@ func TestUsersOfABatchAreAnsweredByPosition(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 12, 13.
 func TestOnlyRequestedSettingsComeInAnotherOrder(t *testing.T) {
 	w := start(t, Options{})
 	_, r := w.soap(t, request(t, []string{"ada@contoso.test"}, []string{"GroupingInformation", "ExternalEwsUrl", "UserDisplayName", "Wallpaper", "ActiveDirectoryServer"}))
@@ -214,6 +216,7 @@ func TestOnlyRequestedSettingsComeInAnotherOrder(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 16.
 func TestExchange2010KnowsNoGrouping(t *testing.T) {
 	w := start(t, Options{Version: ServerVersion{Major: 14, Minor: 3, Label: "Exchange2010_SP2"}})
 	_, r := w.soap(t, request(t, []string{"ada@contoso.test"}, []string{"GroupingInformation"}))
@@ -222,6 +225,7 @@ func TestExchange2010KnowsNoGrouping(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 17.
 func TestMovedMailboxHasOtherSettingsAtOnce(t *testing.T) {
 	d := directory()
 	w := start(t, Options{Directory: d})
@@ -233,6 +237,7 @@ func TestMovedMailboxHasOtherSettingsAtOnce(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 7, 9, 10.
 func TestRequestsAreReadStrictly(t *testing.T) {
 	good := request(t, []string{"ada@contoso.test"}, allSettings)
 	three := request(t, []string{"a@x", "b@x", "c@x"}, allSettings)
@@ -279,6 +284,7 @@ func TestRequestsAreReadStrictly(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 4, 8.
 func TestTransportRules(t *testing.T) {
 	w := start(t, Options{})
 	good := request(t, []string{"ada@contoso.test"}, allSettings)
@@ -302,6 +308,7 @@ func TestTransportRules(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 14, 15.
 func TestStylesMeanTheSame(t *testing.T) {
 	for i, style := range []Style{{}, {Declaration: true, OpenEmpty: true}, {Prefix: "q", Reverse: true}, {Unasked: true, Prefix: "q"}} {
 		w := start(t, Options{Style: style})
@@ -327,6 +334,7 @@ func TestStylesMeanTheSame(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 23.
 func TestMisbehavingAddressesNeedNoSetup(t *testing.T) {
 	w := start(t, Options{})
 	_, r := w.soap(t, request(t, []string{
@@ -341,6 +349,7 @@ func TestMisbehavingAddressesNeedNoSetup(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 28-30.
 func TestFaultsOfTheServiceStrike(t *testing.T) {
 	body := request(t, []string{"ada@contoso.test", "brook@contoso.test", "cloud@contoso.test"}, allSettings)
 	for _, c := range []struct {
@@ -384,6 +393,7 @@ func TestFaultsOfTheServiceStrike(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 27.
 func TestServerBusyHasTheObservedForm(t *testing.T) {
 	w := start(t, Options{})
 	if _, err := w.faults.Add(fault.Fault{Name: "autodiscover.busy"}); err != nil {
@@ -395,6 +405,7 @@ func TestServerBusyHasTheObservedForm(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 22, 29.
 func TestFaultsBeforeAuthenticationStrike(t *testing.T) {
 	for _, c := range []struct {
 		fault    fault.Fault
@@ -422,6 +433,7 @@ func TestFaultsBeforeAuthenticationStrike(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 29.
 func TestBrokenAnswersReachTheClientBroken(t *testing.T) {
 	w := start(t, Options{})
 	server := httptest.NewServer(w)
@@ -448,6 +460,7 @@ func TestBrokenAnswersReachTheClientBroken(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 27.
 func TestBudgetMakesTheServerBusyUntilItRefills(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, Options{BudgetBurst: 2, BudgetPerSecond: 1})
@@ -463,6 +476,7 @@ func TestBudgetMakesTheServerBusyUntilItRefills(t *testing.T) {
 	})
 }
 
+// Checklist autodiscover 3, 6.
 func TestSiteAuthenticatesAndTheProbeShowsCapabilities(t *testing.T) {
 	site := iisauth.New(iisauth.Options{
 		Directory: iisauth.Accounts{{User: "svc", NetBIOS: "CONTOSO", Password: "pw-of-svc"}},
@@ -511,6 +525,7 @@ func pox(address string) string {
 		`</EMailAddress><AcceptableResponseSchema>` + nsPOXResponse + `</AcceptableResponseSchema></Request></Autodiscover>`
 }
 
+// Checklist autodiscover 32.
 func TestPOXAnswersOneUser(t *testing.T) {
 	w := start(t, Options{})
 	const path = "https://x/autodiscover/autodiscover.xml"
@@ -550,6 +565,7 @@ func TestPOXAnswersOneUser(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 33.
 func TestVersion2TellsAURLAndNothingElse(t *testing.T) {
 	w := start(t, Options{})
 	for path, c := range map[string]struct {
@@ -582,6 +598,7 @@ func TestVersion2TellsAURLAndNothingElse(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 2, 26.
 func TestPlainHTTPRedirectsAndRecordsSecrets(t *testing.T) {
 	w := start(t, Options{ProbeRedirect: "https://mail.contoso.test/autodiscover/autodiscover.xml"})
 	get := func(handler http.Handler, change func(*http.Request)) *http.Response {
