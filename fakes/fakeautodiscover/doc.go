@@ -75,13 +75,14 @@
 //	autodiscover-url-http      RedirectUrl over plain HTTP
 //	autodiscover-url-foreign   RedirectUrl to a host of another domain
 //
+// # DNS
+//
+// DNS looks up what clients look up around it, SRV records included. Neither the
+// simulated networks nor cmd/fakes need it; a client with a resolver of its own
+// can be pointed at it.
+//
 // # Not modelled
 //
 // GetDomainSettings, federation (wssecurity), Exchange 2007, SCP records in
 // Active Directory.
-//
-// # Not modelled, by number
-//
-//	autodiscover 25: because the simulated networks resolve names themselves and there is no DNS server; what a
-//	client makes of SRV records is tested with its own look-up replaced.
 package fakeautodiscover

@@ -2,6 +2,7 @@ package fakeautodiscover
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -671,19 +672,46 @@ func BenchmarkBatchOf100Of15000(b *testing.B) {
 	}
 }
 
-func FuzzRead(f *testing.F) {
+// FuzzRequest: whatever comes in, there is an answer within a second, it is
+// well-formed XML, and what is no envelope is answered by a fault.
+func FuzzRequest(f *testing.F) {
 	b, err := os.ReadFile("testdata/getusersettings_request.xml")
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(b)
-	f.Add([]byte("<a/>"))
-	s := New(Options{Directory: users{}})
-	f.Fuzz(func(t *testing.T, document []byte) {
-		n, err := parse(bytes.NewReader(document))
-		if err != nil {
-			return
+	good := strings.NewReplacer("{users}", "<a:User><a:Mailbox>ada@contoso.test</a:Mailbox></a:User>", "{settings}", "<a:Setting>ExternalEwsUrl</a:Setting>").Replace(string(b))
+	for _, seed := range []string{good, string(b), "", "<a/>", "\ufeff<a/><b/>", "<!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>", good[:len(good)/2], pox("ada@contoso.test"), pox("")} {
+		f.Add([]byte(seed), true)
+		f.Add([]byte(seed), false)
+	}
+	s := New(Options{Directory: directory()})
+	f.Fuzz(func(t *testing.T, document []byte, soap bool) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		path := pathPOX
+		if soap {
+			path = pathSOAP
 		}
-		_, _ = s.read(n)
+		r := httptest.NewRequestWithContext(ctx, "POST", path, bytes.NewReader(document))
+		r.Header.Set("Content-Type", "text/xml")
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if ctx.Err() != nil {
+			t.Fatal("no answer within a second")
+		}
+		var answer struct{ XMLName xml.Name }
+		if err := xml.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+			t.Fatalf("%d: %v in %s", w.Code, err, w.Body)
+		}
+		isFault := bytes.Contains(w.Body.Bytes(), []byte("<s:Fault>"))
+		if isFault != (w.Code == 500) || !isFault && w.Code != 200 {
+			t.Fatalf("%d with %s", w.Code, w.Body)
+		}
+		var envelope struct {
+			XMLName xml.Name `xml:"http://schemas.xmlsoap.org/soap/envelope/ Envelope"`
+		}
+		if soap && !isFault && xml.Unmarshal(document, &envelope) != nil {
+			t.Fatalf("no envelope, and the answer is %s", w.Body)
+		}
 	})
 }
