@@ -56,7 +56,11 @@ func (w *World) WriteFiles(dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, caFile), w.Authority.PEM(), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, keyFile), w.ProviderKeyPEM(), 0o600)
+	if err := os.WriteFile(filepath.Join(dir, keyFile), w.ProviderKeyPEM(), 0o600); err != nil {
+		return err
+	}
+	w.files.Store(&dir)
+	return nil
 }
 
 // Ready tells where everything is. dir is where WriteFiles put the files.

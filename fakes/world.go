@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mailbell/fakes/control"
@@ -62,6 +63,9 @@ type World struct {
 	opt     Options
 	own     *network.Loopback // the network, when the world made it
 	where   map[string]net.Addr
+	site    *iisauth.Site
+	resets  []func()               // of the servers that have no field here, see reset
+	files   atomic.Pointer[string] // directory of WriteFiles
 	closers []func() error
 	serving sync.WaitGroup
 }
@@ -208,7 +212,7 @@ func (w *World) startExchange() error {
 	if err != nil {
 		return err
 	}
-	site := iisauth.New(iisauth.Options{
+	w.site = iisauth.New(iisauth.Options{
 		Directory: w.Organisation, Schemes: w.opt.Schemes, Certificate: cert, ExtendedProtection: iisauth.EPAAllow, Tokens: w.Entra,
 		HTML401: w.opt.Profile != fault.Calm, Faults: w.Faults, Journal: w.Journal, Logger: w.opt.Logger,
 		Names: iisauth.Names{NetBIOSDomain: NetBIOS, DNSDomain: w.opt.Domain},
@@ -223,23 +227,24 @@ func (w *World) startExchange() error {
 	w.closers = append(w.closers, ews.Close)
 	b := w.Organisation.Behaviour()
 	discover := fakeautodiscover.New(fakeautodiscover.Options{
-		Directory: directory{w.Organisation}, Site: site, Profile: w.opt.Profile, Seed: w.opt.Seed, Faults: w.Faults, Journal: w.Journal, Logger: w.opt.Logger,
+		Directory: directory{w.Organisation}, Site: w.site, Profile: w.opt.Profile, Seed: w.opt.Seed, Faults: w.Faults, Journal: w.Journal, Logger: w.opt.Logger,
 		Version: fakeautodiscover.ServerVersion{Major: b.Major, Minor: b.Minor, Build: b.Build, Revision: b.Revision, Label: b.Schemas[len(b.Schemas)-1]},
 	})
+	w.resets = append(w.resets, ews.Reset, discover.Reset)
 	if err := w.serve("autodiscover_http", auto+":80", &http.Server{Handler: discover.Probe()}, true); err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", discover)
-	mux.Handle("/EWS/", site.Handler(ews))
-	mux.Handle("/ews/", site.Handler(ews))
+	mux.Handle("/EWS/", w.site.Handler(ews))
+	mux.Handle("/ews/", w.site.Handler(ews))
 	for service, host := range map[string]string{"ews": mail, "autodiscover": auto} {
 		l, err := w.listen(service, host+":443")
 		if err != nil {
 			return err
 		}
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
-		srv := &http.Server{Handler: mux, ConnContext: site.ConnContext, ReadHeaderTimeout: headerTimeout}
+		srv := &http.Server{Handler: mux, ConnContext: w.site.ConnContext, ReadHeaderTimeout: headerTimeout}
 		w.serving.Go(func() { _ = srv.Serve(l) }) // ends with Close, and then says so
 		w.closers = append(w.closers, srv.Close)
 	}
@@ -302,8 +307,12 @@ func (w *World) startSMTP() error {
 }
 
 func (w *World) startControl() error {
+	w.files.Store(new(string))
+	w.resets = append(w.resets, w.Organisation.Remember())
 	api := control.New(control.Options{
-		Organisation: w.Organisation, Journal: w.Journal, Faults: w.Faults, Devices: devices{w}, Ready: func() any { return w.Ready("") },
+		Organisation: w.Organisation, Journal: w.Journal, Faults: w.Faults, Devices: devices{w}, Push: pushes{w},
+		Ready: func() any { return w.Ready(*w.files.Load()) }, State: w.pushState, Reset: func() error { w.reset(); return nil },
+		Authority: w.Authority.PEM, ProviderKey: w.ProviderKeyPEM,
 	})
 	return w.serve("control", "control."+w.opt.Domain+":80", &http.Server{Handler: api}, true)
 }

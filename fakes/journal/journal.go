@@ -162,8 +162,13 @@ func (j *Journal) read(seq uint64, limit int) ([]Entry, *Gap) {
 // Wait returns the entries above seq as soon as there is at least one, or none
 // when ctx ends.
 func (j *Journal) Wait(ctx context.Context, seq uint64) []Entry {
-	list, _ := j.WaitRead(ctx, seq, 0)
-	return list
+	for {
+		list, gap := j.WaitRead(ctx, seq, 0)
+		if len(list) > 0 || gap == nil {
+			return list
+		}
+		seq = gap.To // cleared: what comes next is awaited
+	}
 }
 
 // WaitRead is [Journal.Read] as soon as there is an entry or a gap, or what

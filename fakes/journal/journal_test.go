@@ -85,6 +85,18 @@ func TestClearWakesWhoWaits(t *testing.T) {
 	})
 }
 
+func TestWaitGoesOnOverAClearedJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := New()
+		j.Append(Entry{Kind: "x"})
+		j.Clear()
+		go func() { time.Sleep(time.Hour); j.Append(Entry{Kind: "y"}) }()
+		if e, err := j.Await(t.Context(), 0, func(Entry) bool { return true }); err != nil || e.Kind != "y" {
+			t.Errorf("%+v, %v", e, err)
+		}
+	})
+}
+
 func TestSecretsAreShortenedAsTheyAreWrittenDown(t *testing.T) {
 	const secret = "hunter2-hunter2-hunter2"
 	for _, c := range []struct {
