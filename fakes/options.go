@@ -32,8 +32,11 @@ type Options struct {
 	Unthrottled  bool            // no budgets
 	// Fixed binds servers to given loopback addresses, by service name as in
 	// Ready ("control": "127.0.0.1:8080"); only with the default network.
-	Fixed  map[string]string
-	Logger *slog.Logger // nil: silent
+	Fixed map[string]string
+	// Advertise is the host name or address under which clients reach the
+	// servers, in Ready and on the certificates; empty: the loopback address.
+	Advertise string
+	Logger    *slog.Logger // nil: silent
 }
 
 func (o *Options) complete() error {

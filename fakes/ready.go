@@ -2,6 +2,7 @@ package fakes
 
 import (
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 )
@@ -67,7 +68,7 @@ func (w *World) WriteFiles(dir string) error {
 func (w *World) Ready(dir string) Ready {
 	at := func(service string) string {
 		if a := w.where[service]; a != nil {
-			return a.String()
+			return w.advertised(a.String())
 		}
 		return ""
 	}
@@ -87,8 +88,26 @@ func (w *World) Ready(dir string) Ready {
 	}
 	if w.own != nil {
 		r.Hosts = w.own.Hosts()
+		for name, at := range r.Hosts {
+			r.Hosts[name] = w.advertised(at)
+		}
 	}
 	return r
+}
+
+// advertised is a listener's address as clients are told it.
+func (w *World) advertised(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if w.opt.Advertise != "" {
+		return net.JoinHostPort(w.opt.Advertise, port)
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return address
 }
 
 const readyMailboxes = 10

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -199,12 +200,18 @@ func (w *World) serve(service, host string, srv *http.Server, plain bool, names 
 // headerTimeout frees connections that never ask anything.
 const headerTimeout = 30 * time.Second
 
-// local are the names under which loopback clients may also reach a server.
-var local = []string{"localhost", "127.0.0.1", "::1"}
+// local are the names under which clients may reach a server besides its own.
+func (w *World) local() []string {
+	names := []string{"localhost", "127.0.0.1", "::1"}
+	if w.opt.Advertise != "" && !slices.Contains(names, w.opt.Advertise) {
+		names = append(names, w.opt.Advertise)
+	}
+	return names
+}
 
 func (w *World) startExchange() error {
 	mail, auto := "mail."+w.opt.Domain, "autodiscover."+w.opt.Domain
-	names := append([]string{mail, auto}, local...)
+	names := append([]string{mail, auto}, w.local()...)
 	for _, s := range w.Organisation.Servers() {
 		names = append(names, w.Organisation.ServerFQDN(s))
 	}
@@ -257,7 +264,7 @@ func (w *World) startEntra() error {
 		Apps:    []fakeentra.App{{ClientID: ClientID, Tenant: Tenant, Secret: appSecret}},
 		Faults:  w.Faults, Journal: w.Journal, Logger: w.opt.Logger,
 	})
-	return w.serve("oauth", "login.microsoftonline.com:443", &http.Server{Handler: w.Entra}, false, append([]string{"login.microsoftonline.com"}, local...)...)
+	return w.serve("oauth", "login.microsoftonline.com:443", &http.Server{Handler: w.Entra}, false, append([]string{"login.microsoftonline.com"}, w.local()...)...)
 }
 
 func (w *World) startAPNs() error {
@@ -270,7 +277,7 @@ func (w *World) startAPNs() error {
 		if err != nil {
 			return err
 		}
-		cert, err := w.Authority.Server(append([]string{e.host}, local...)...)
+		cert, err := w.Authority.Server(append([]string{e.host}, w.local()...)...)
 		if err != nil {
 			return err
 		}
@@ -286,10 +293,10 @@ func (w *World) startAPNs() error {
 
 func (w *World) startWNS() error {
 	w.WNS = fakewns.New(fakewns.Options{Apps: []fakewns.App{{Name: WNSApp, SID: PackageSID, Secret: wnsSecret}}, Journal: w.Journal, Faults: w.Faults, Profile: w.opt.Profile})
-	if err := w.serve("wns", "*.notify.windows.com:443", &http.Server{Handler: w.WNS.ChannelHandler()}, false, append([]string{"*.notify.windows.com"}, local...)...); err != nil {
+	if err := w.serve("wns", "*.notify.windows.com:443", &http.Server{Handler: w.WNS.ChannelHandler()}, false, append([]string{"*.notify.windows.com"}, w.local()...)...); err != nil {
 		return err
 	}
-	return w.serve("wns_token", "login.live.com:443", &http.Server{Handler: w.WNS.TokenHandler()}, false, append([]string{"login.live.com"}, local...)...)
+	return w.serve("wns_token", "login.live.com:443", &http.Server{Handler: w.WNS.TokenHandler()}, false, append([]string{"login.live.com"}, w.local()...)...)
 }
 
 func (w *World) startSMTP() error {

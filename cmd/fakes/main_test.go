@@ -197,7 +197,8 @@ func TestWrongUsageIsToldApartFromFailure(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		code int
-	}{{[]string{"--help"}, 0}, {[]string{"--version"}, 0}, {[]string{"--profile", "nice"}, 2}, {[]string{"--exchange", "5.5"}, 2}, {[]string{"--mailboxes=-1"}, 1}, {[]string{"--nonsense"}, 2}} {
+	}{{[]string{"--help"}, 0}, {[]string{"--version"}, 0}, {[]string{"--profile", "nice"}, 2}, {[]string{"--exchange", "5.5"}, 2}, {[]string{"--mailboxes=-1"}, 2}, {[]string{"--nonsense"}, 2},
+		{[]string{"--at", "ewss=127.0.0.1:0"}, 2}, {[]string{"--at", "ews=8443"}, 2}, {[]string{"--listen", "here"}, 2}, {[]string{"--advertise", "fakes:80"}, 2}} {
 		var out, errs bytes.Buffer
 		if code := run(t.Context(), c.args, &out, &errs); code != c.code {
 			t.Errorf("%v: %d, want %d: %s", c.args, code, c.code, errs.String())
@@ -212,7 +213,7 @@ func TestAnOccupiedPortIsNamed(t *testing.T) {
 	}
 	defer l.Close()
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"--at", "control=" + l.Addr().String()}, &out, &errs); code != 1 || !strings.Contains(errs.String(), l.Addr().String()) {
+	if code := run(t.Context(), []string{"--at", "control=" + l.Addr().String()}, &out, &errs); code != 1 || !strings.Contains(errs.String(), l.Addr().String()) || !strings.Contains(errs.String(), "control") || !strings.Contains(errs.String(), "--at") {
 		t.Errorf("%d: %s", code, errs.String())
 	}
 }
