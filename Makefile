@@ -10,7 +10,7 @@ FUZZTIME ?= 20s
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## fakes, notifier and sample devices, with a page in the browser
@@ -48,6 +48,11 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 .PHONY: build
 build: ## bin/notifier, bin/fakes, bin/lab
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+.PHONY: fakes-image
+fakes-image: ## the fakes as a container image, mailbell/fakes
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o .scratch/image/fakes ./cmd/fakes
+	docker build -q -t mailbell/fakes -f cmd/fakes/Dockerfile .scratch/image
 
 .PHONY: dist
 dist: ## static notifier binaries for Linux and Windows, with checksums
