@@ -117,7 +117,7 @@ func (a *API) calls() []call {
 		{"GET", "/faults", "lists the faults in force", nil, a.listFaults},
 		{"POST", "/faults", "puts a fault in force", map[string]string{"name": "what to do; the fakes document their names", "scope": "{server, mailbox, account, device}: whom it strikes", "probability": "0…1, 1 by default", "count": "strikes, unlimited by default", "for": "life, such as 30s", "args": "parameters"}, a.addFault},
 		{"DELETE", "/faults", "ends all faults, or the one named by ?id=", nil, a.endFaults},
-		{"GET", "/journal", "what was asked and answered, oldest first, as entries, next (ask for what is after it), last and, if some are gone, gap; with Accept: text/event-stream a stream of events named entry and gap, resumed by Last-Event-ID", journalTakes, a.journal},
+		{"GET", "/journal", "what was asked and answered, oldest first, as entries, next (ask for what is after it), last and, if some are gone, gap; with Accept: text/event-stream a stream of events named entry, gap and reset, resumed by Last-Event-ID", journalTakes, a.journal},
 		{"POST", "/reset", "makes everything as it was at the start while all servers go on: no mail, subscription, device, fault, move or journal entry is left", nil, a.reset},
 		{"GET", "/state", "the organisation with its streams, subscriptions, budgets and moves, the push services' counters, the faults in force", nil, a.state},
 		{"GET", "/ready", "the addresses of all servers", nil, a.ready},

@@ -139,7 +139,8 @@ type page struct {
 }
 
 // stream answers with server-sent events: "entry" with the sequence number as
-// its ID, and "gap". It ends with the connection.
+// its ID, "gap", and "reset" when the journal is cleared while it is followed.
+// It ends with the connection.
 func (a *API) stream(w http.ResponseWriter, r *http.Request, q journalQuery) (any, error) {
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
 		n, err := strconv.ParseUint(id, 10, 64)
@@ -157,12 +158,15 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, q journalQuery) (an
 		s.event(0, "gap", journal.Gap{From: 0, To: q.after, Why: "restart"})
 		q.after = 0
 	}
+	silence := time.NewTicker(streamPause)
+	defer silence.Stop()
+	_, known := a.opt.Journal.Changes()
 	for told := uint64(0); s.flush() == nil; {
-		ctx, cancel := context.WithTimeout(r.Context(), streamPause)
-		list, gap := a.opt.Journal.WaitRead(ctx, q.after, streamPage)
-		cancel()
-		if r.Context().Err() != nil {
-			break
+		next, cleared := a.opt.Journal.Changes()
+		list, gap := a.opt.Journal.Read(q.after, streamPage)
+		if cleared != known {
+			known = cleared
+			s.event(cleared, "reset", map[string]uint64{"to": cleared})
 		}
 		if gap != nil {
 			q.after, told = gap.To, gap.To
@@ -175,12 +179,19 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, q journalQuery) (an
 				told = e.Seq
 			}
 		}
-		switch {
-		case told < q.after: // what was left out need not be looked at again
+		if told < q.after { // what was left out need not be looked at again
 			s.text("id: " + strconv.FormatUint(q.after, 10) + "\n\n")
 			told = q.after
-		case len(list) == 0 && gap == nil:
+		}
+		if len(list) > 0 || gap != nil || s.flush() != nil {
+			continue
+		}
+		select {
+		case <-next:
+		case <-silence.C:
 			s.text(":\n\n")
+		case <-r.Context().Done():
+			return handled{}, nil
 		}
 	}
 	return handled{}, nil

@@ -190,6 +190,14 @@ func (j *Journal) WaitRead(ctx context.Context, seq uint64, limit int) ([]Entry,
 	}
 }
 
+// Changes returns a channel that is closed at the next Append or Clear, and the
+// highest sequence number that Clear has removed so far.
+func (j *Journal) Changes() (next <-chan struct{}, cleared uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.grown, j.cleared
+}
+
 // Await waits for an entry above seq that match accepts and returns it.
 func (j *Journal) Await(ctx context.Context, seq uint64, match func(Entry) bool) (Entry, error) {
 	for {

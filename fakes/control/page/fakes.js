@@ -44,7 +44,7 @@ function show(s) {
     return item(f.name, words.filter(Boolean).join(" · ") || "everywhere, until it is ended", "bad", () => fetch("faults?id=" + encodeURIComponent(f.id), { method: "DELETE" }).then(state));
   }), "none");
   $("end-faults").hidden = s.faults.length === 0;
-  fill("streams", inside.streams.map((v) => item(v.charge, [v.server, v.subscriptions + " subscriptions", v.waiting ? v.waiting + " waiting" : ""].filter(Boolean).join(" · "))), "none open");
+  fill("streams", inside.streams.map((v) => item(v.charge, [v.server, v.subscriptions + (v.subscriptions === 1 ? " subscription" : " subscriptions"), v.waiting ? v.waiting + " waiting" : ""].filter(Boolean).join(" · "))), "none open");
   fill("moves", inside.moves.map((v) => item(v.mailbox, v.from + " → " + v.to + ", until " + time(v.until))), "none");
   $("subscriptions-count").textContent = number(o.subscriptions);
   fill("subscriptions", inside.subscriptions.map((v) => item(v.mailbox, [v.server, v.account, v.streamed ? "streamed" : "no stream", v.queued ? v.queued + " events wait" : "", v.missed ? "events missed" : ""].filter(Boolean).join(" · "), v.streamed ? "" : "warn")), "none");
@@ -161,10 +161,12 @@ function count() {
 }
 
 function gap(g) {
-  if (g.why !== "dropped") { held.length = 0; redraw(); return; } // the world was reset or started anew
+  if (g.why !== "dropped") { reset(); return; } // the world was reset or started anew
   const li = make("li", "Entries " + number(g.from) + " to " + number(g.to) + " are no longer held.", "gap");
   $("journal").prepend(li);
 }
+
+function reset() { held.length = 0; redraw(); state(); }
 
 $("filter").addEventListener("input", redraw);
 $("pause").addEventListener("click", () => {
@@ -177,6 +179,7 @@ $("pause").addEventListener("click", () => {
 const source = new EventSource("journal");
 source.addEventListener("open", () => pill($("live"), "live", "good"));
 source.addEventListener("entry", (m) => entry(JSON.parse(m.data)));
+source.addEventListener("reset", reset);
 source.addEventListener("gap", (m) => gap(JSON.parse(m.data)));
 source.addEventListener("error", () => pill($("live"), "not reachable", "bad"));
 state();
