@@ -61,6 +61,12 @@ func (c *caller) do(ctx context.Context, method, path, bearer string, in, out an
 	return err
 }
 
+// hangUp closes the idle connections.
+func (c *caller) hangUp() error {
+	c.client.CloseIdleConnections()
+	return nil
+}
+
 // poll calls done every so often until it is content, ctx ends, or it fails.
 func poll(ctx context.Context, every time.Duration, done func() (bool, error)) error {
 	tick := time.NewTicker(every)

@@ -61,6 +61,9 @@ func Run(ctx context.Context, o Options) (_ Report, err error) {
 	}
 	r.closers = append(r.closers, func() error { return os.RemoveAll(r.work) })
 	err = r.steps(ctx)
+	if r.api != nil {
+		r.closers = append(r.closers, r.api.hangUp)
+	}
 	if ended := r.close(); err == nil && ended != nil {
 		r.report.Findings = append(r.report.Findings, failure+ended.Error())
 	}
@@ -112,6 +115,7 @@ func (r *run) startFakes(ctx context.Context) (err error) {
 		return err
 	}
 	r.control = newControl(r.ready.Control)
+	r.closers = append(r.closers, r.control.hangUp)
 	all, err := r.control.mailboxes(ctx)
 	if err != nil {
 		return fmt.Errorf("fakes: %w", err)
