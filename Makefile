@@ -46,7 +46,7 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 	    echo "== $$t in $$(dirname $$f)"; $(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f); done; done
 
 .PHONY: build
-build: ## bin/notifier, bin/fakes, bin/lab
+build: ## bin/notifier, bin/fakes, bin/lab, bin/loadgen
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 .PHONY: dist
