@@ -33,6 +33,7 @@ type commandLine struct {
 	Profile   string            `default:"real" enum:"real,hostile,calm" help:"Misbehaviour unasked: real, hostile or calm."`
 	Exchange  string            `default:"2019" enum:"2010sp2,2013,2016,2019,se,online" help:"Version of Exchange: 2010sp2, 2013, 2016, 2019, se or online."`
 	Mailboxes int               `default:"10" help:"Number of mailboxes."`
+	Listeners int               `default:"1" help:"Number of listener accounts; one is good for 1,250 mailboxes."`
 	ReadyFile string            `type:"path" placeholder:"FILE" help:"Write the addresses here too."`
 	Dir       string            `type:"path" placeholder:"DIR" help:"Where the certificate authority and the APNs key are written; by default a new temporary directory."`
 	At        map[string]string `placeholder:"SERVICE=ADDRESS" help:"Bind a service (ews, autodiscover, apns, apns_sandbox, wns, wns_token, oauth, smtp, control) to an address."`
@@ -77,7 +78,7 @@ func (c commandLine) serve(ctx context.Context, stdout, stderr io.Writer) error 
 		return err
 	}
 	w, err := fakes.Start(fakes.Options{
-		Version: exchange.Version(c.Exchange), Profile: fault.Profile(c.Profile), Seed: c.Seed, Mailboxes: c.Mailboxes, Fixed: c.At,
+		Version: exchange.Version(c.Exchange), Profile: fault.Profile(c.Profile), Seed: c.Seed, Mailboxes: c.Mailboxes, Listeners: c.Listeners, Fixed: c.At,
 		Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
 	})
 	if err != nil {
