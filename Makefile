@@ -22,13 +22,13 @@ test: ## all specs and unit tests, with the race detector
 
 .PHONY: check
 check: ## formatting, vet, staticcheck, dead code, tidy modules, Windows and Linux builds
-	@test -z "$$($(TOOL) gofumpt -l cmd fakes notifier scenarios loadgen 2>/dev/null | tee /dev/stderr)" || { echo 'run: make format'; exit 1; }
+	@out=$$($(TOOL) gofumpt -l cmd fakes notifier scenarios loadgen) && test -z "$$out" || { echo "$$out"; echo 'run: make format'; exit 1; }
 	$(GO) vet $(PACKAGES)
 	GOOS=windows $(GO) vet ./cmd/notifier ./notifier/...
 	GOOS=windows CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/notifier
 	CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/notifier
 	$(TOOL) staticcheck $(PACKAGES)
-	@test -z "$$($(TOOL) deadcode -test $(PACKAGES) | tee /dev/stderr)"
+	@out=$$($(TOOL) deadcode -test $(PACKAGES)) && test -z "$$out" || { echo "$$out"; exit 1; }
 	$(GO) mod tidy -diff
 
 .PHONY: format
@@ -46,7 +46,7 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 	    echo "== $$t in $$(dirname $$f)"; $(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f); done; done
 
 .PHONY: build
-build: ## bin/notifier, bin/fakes, bin/lab
+build: ## bin/notifier, bin/fakes, bin/lab, bin/loadgen
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 .PHONY: fakes-image

@@ -14,6 +14,9 @@ import (
 // MailboxesMax bounds the mailboxes a world is started with.
 const MailboxesMax = 200_000
 
+// ListenersMax bounds the listener accounts.
+const ListenersMax = 200
+
 // Options choose a world. The zero value is a small calm one on loopback.
 type Options struct {
 	Version   exchange.Version // empty: 2019
@@ -27,7 +30,8 @@ type Options struct {
 	Network      network.Network // nil: loopback, closed with the world
 	Heartbeat    time.Duration   // of streams; 0: fakeews.HeartbeatDefault
 	EventLatency time.Duration   // how long Exchange takes to tell an event
-	Password     string          // of the listener account; empty: made up
+	Password     string          // of the listener accounts; empty: made up
+	Listeners    int             // listener accounts; 0: one
 	Schemes      []string        // authentication on offer; nil: Negotiate, NTLM
 	Unthrottled  bool            // no budgets
 	// Fixed binds servers to given loopback addresses, by service name as in
@@ -42,6 +46,12 @@ type Options struct {
 func (o *Options) complete() error {
 	if o.Mailboxes < 0 || o.Mailboxes > MailboxesMax {
 		return fmt.Errorf("fakes: Mailboxes: %d; 0 to %d is allowed", o.Mailboxes, MailboxesMax)
+	}
+	if o.Listeners < 0 || o.Listeners > ListenersMax {
+		return fmt.Errorf("fakes: Listeners: %d; 0 to %d is allowed", o.Listeners, ListenersMax)
+	}
+	if o.Listeners == 0 {
+		o.Listeners = 1
 	}
 	if o.Profile == "" {
 		o.Profile = fault.Calm

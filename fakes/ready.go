@@ -23,6 +23,7 @@ type Ready struct {
 	CAFile       string            `json:"ca_file"`
 	Domain       string            `json:"domain"`
 	Listener     ReadyListener     `json:"listener"`
+	Listeners    []ReadyListener   `json:"listeners"` // all, Listener first
 	Mailboxes    []string          `json:"mailboxes"` // the first ten
 	Push         ReadyPush         `json:"push"`
 	Hosts        map[string]string `json:"hosts"` // real host:port → where it is here
@@ -78,6 +79,9 @@ func (w *World) Ready(dir string) Ready {
 		WNSToken: "https://" + at("wns_token") + "/accesstoken.srf", OAuth: "https://" + at("oauth"), SMTP: at("smtp"), Control: "http://" + at("control"),
 		Domain: w.Domain(), Listener: ReadyListener{w.ListenerUser(), w.ListenerPassword()},
 		Push: ReadyPush{KeyID: KeyID, TeamID: TeamID, Topic: Topic, WNSApp: WNSApp, PackageSID: PackageSID, WNSSecret: wnsSecret},
+	}
+	for _, user := range w.listeners() {
+		r.Listeners = append(r.Listeners, ReadyListener{NetBIOS + `\` + user, w.ListenerPassword()})
 	}
 	if dir != "" {
 		r.CAFile, r.Push.APNsKeyFile = filepath.Join(dir, caFile), filepath.Join(dir, keyFile)

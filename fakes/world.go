@@ -102,7 +102,18 @@ func (w *World) Close() error {
 // Domain is the organisation's mail domain.
 func (w *World) Domain() string { return w.opt.Domain }
 
-// ListenerUser and ListenerPassword are the listener account's credentials.
+// listeners are the names of the listener accounts: the first is Listener, the
+// second has -2 behind it, and so on.
+func (w *World) listeners() []string {
+	list := []string{Listener}
+	for i := 2; i <= w.opt.Listeners; i++ {
+		list = append(list, fmt.Sprint(Listener, "-", i))
+	}
+	return list
+}
+
+// ListenerUser and ListenerPassword are the first listener account's
+// credentials. All have the same password.
 func (w *World) ListenerUser() string     { return NetBIOS + `\` + Listener }
 func (w *World) ListenerPassword() string { return w.opt.Password }
 
@@ -146,7 +157,9 @@ func (w *World) startOrganisation() error {
 		return err
 	}
 	w.Organisation = org
-	org.AddAccount(iisauth.Account{User: Listener, NetBIOS: NetBIOS, DNSDomain: o.Domain, UPN: Listener + "@" + o.Domain, Password: o.Password, Impersonation: true})
+	for _, user := range w.listeners() {
+		org.AddAccount(iisauth.Account{User: user, NetBIOS: NetBIOS, DNSDomain: o.Domain, UPN: user + "@" + o.Domain, Password: o.Password, Impersonation: true})
+	}
 	for _, name := range o.Named {
 		if err := org.AddMailbox(name+"@"+o.Domain, exchange.MailboxOptions{}); err != nil {
 			return err

@@ -39,6 +39,7 @@ type commandLine struct {
 	Profile   string            `default:"real" enum:"real,hostile,calm" help:"Misbehaviour unasked: real, hostile or calm."`
 	Exchange  string            `default:"2019" enum:"2010sp2,2013,2016,2019,se,online" help:"Version of Exchange: 2010sp2, 2013, 2016, 2019, se or online."`
 	Mailboxes int               `default:"10" help:"Number of mailboxes."`
+	Listeners int               `default:"1" help:"Number of listener accounts; one is good for 1,250 mailboxes."`
 	ReadyFile string            `type:"path" placeholder:"FILE" help:"Write the addresses here too, when everything serves. A file that is there is removed first."`
 	Dir       string            `type:"path" placeholder:"DIR" help:"Where the certificate authority and the APNs key are written; by default a new temporary directory."`
 	Listen    string            `placeholder:"HOST" help:"Bind all services to this address (127.0.0.1, 0.0.0.0, ::) at fixed ports instead of free ones: ${ports}."`
@@ -154,7 +155,7 @@ func (c commandLine) serve(ctx context.Context, stdout, stderr io.Writer) (ended
 		}
 	}
 	w, err := fakes.Start(fakes.Options{
-		Version: exchange.Version(c.Exchange), Profile: fault.Profile(c.Profile), Seed: c.Seed, Mailboxes: c.Mailboxes, Fixed: c.fixed(), Advertise: c.Advertise,
+		Version: exchange.Version(c.Exchange), Profile: fault.Profile(c.Profile), Seed: c.Seed, Mailboxes: c.Mailboxes, Listeners: c.Listeners, Fixed: c.fixed(), Advertise: c.Advertise,
 		Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {

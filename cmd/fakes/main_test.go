@@ -93,6 +93,27 @@ func TestCurlGetsAnEWSAnswerWithTheRightPasswordOnly(t *testing.T) {
 	}
 }
 
+func TestEveryListenerAccountMayReadAndEveryMailboxIsListed(t *testing.T) {
+	r := started(t, "--profile", "calm", "--listeners", "3", "--mailboxes", "12")
+	if len(r.Listeners) != 3 || r.Listeners[0] != r.Listener {
+		t.Fatalf("listeners %v", r.Listeners)
+	}
+	var list struct{ Mailboxes []string }
+	resp, err := http.Get(r.Control + "/mailboxes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || len(list.Mailboxes) != 12 {
+		t.Errorf("%d mailboxes, %v", len(list.Mailboxes), err)
+	}
+	for _, l := range r.Listeners {
+		if status, _ := curl(t, "--cacert", r.CAFile, "--ntlm", "-u", l.User+":"+l.Password, "-H", "Content-Type: text/xml; charset=utf-8", "--data-binary", getFolder, strings.Replace(r.EWS, "127.0.0.1", "localhost", 1)); status != "200 1.1" {
+			t.Errorf("%s: %s", l.User, status)
+		}
+	}
+}
+
 func TestCurlPostsAPushOverHTTP2(t *testing.T) {
 	r := started(t, "--profile", "calm")
 	var device struct{ Token string }

@@ -121,6 +121,7 @@ func (a *API) calls() []call {
 		{"POST", "/reset", "makes everything as it was at the start while all servers go on: no mail, subscription, device, fault, move or journal entry is left", nil, a.reset},
 		{"GET", "/state", "the organisation with its streams, subscriptions, budgets and moves, the push services' counters, the faults in force", nil, a.state},
 		{"GET", "/ready", "the addresses of all servers", nil, a.ready},
+		{"GET", "/mailboxes", "the addresses of all mailboxes", nil, a.mailboxes},
 		{"POST", "/mailboxes/{address}/move", "moves a mailbox to another server", map[string]string{"server": "name", "took": "how long it is on its way, such as 10s"}, a.move},
 		{"POST", "/mailboxes/{address}/read", "marks an item as read", map[string]string{"item": "id"}, a.markRead},
 		{"POST", "/servers/{name}/restart", "restarts an Exchange server: streams and subscriptions are lost", nil, a.restart},
@@ -285,6 +286,10 @@ func (a *API) state(http.ResponseWriter, *http.Request) (any, error) {
 		out["servers"] = a.opt.State()
 	}
 	return out, nil
+}
+
+func (a *API) mailboxes(http.ResponseWriter, *http.Request) (any, error) {
+	return map[string][]string{"mailboxes": a.opt.Organisation.Mailboxes()}, nil
 }
 
 func (a *API) ready(http.ResponseWriter, *http.Request) (any, error) {
