@@ -218,8 +218,18 @@ func TestWrongUsageIsToldApartFromFailure(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		code int
-	}{{[]string{"--help"}, 0}, {[]string{"--version"}, 0}, {[]string{"--profile", "nice"}, 2}, {[]string{"--exchange", "5.5"}, 2}, {[]string{"--mailboxes=-1"}, 2}, {[]string{"--nonsense"}, 2},
-		{[]string{"--at", "ewss=127.0.0.1:0"}, 2}, {[]string{"--at", "ews=8443"}, 2}, {[]string{"--listen", "here"}, 2}, {[]string{"--advertise", "fakes:80"}, 2}} {
+	}{
+		{[]string{"--help"}, 0},
+		{[]string{"--version"}, 0},
+		{[]string{"--profile", "nice"}, 2},
+		{[]string{"--exchange", "5.5"}, 2},
+		{[]string{"--mailboxes=-1"}, 2},
+		{[]string{"--nonsense"}, 2},
+		{[]string{"--at", "ewss=127.0.0.1:0"}, 2},
+		{[]string{"--at", "ews=8443"}, 2},
+		{[]string{"--listen", "here"}, 2},
+		{[]string{"--advertise", "fakes:80"}, 2},
+	} {
 		var out, errs bytes.Buffer
 		if code := run(t.Context(), c.args, &out, &errs); code != c.code {
 			t.Errorf("%v: %d, want %d: %s", c.args, code, c.code, errs.String())

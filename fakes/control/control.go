@@ -79,7 +79,7 @@ func New(o Options) *API {
 	// on the same machine. Scripts send none of the headers that tell of one.
 	same := http.NewCrossOriginProtection()
 	same.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusForbidden, errors.New("Origin: this request came from another web site"))
+		refuse(w, http.StatusForbidden, errors.New("this request came from another web site: see its header Origin"))
 	}))
 	a.handler = same.Handler(a.mux)
 	return a
