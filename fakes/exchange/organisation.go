@@ -253,6 +253,7 @@ type State struct {
 	Accounts      int           `json:"accounts"`
 	Streams       int           `json:"streams"`
 	Subscriptions int           `json:"subscriptions"`
+	Streaming     int           `json:"streaming"` // mailboxes that an open stream serves
 	Throttling    bool          `json:"throttling"`
 }
 
@@ -274,6 +275,13 @@ func (o *Organisation) State() State {
 		Version: o.behaviour.Version, Mailboxes: len(o.mailboxes), Accounts: len(o.accounts.byUser),
 		Streams: len(o.streams), Throttling: !o.unthrottled,
 	}
+	streaming := map[*mailbox]struct{}{}
+	for stream := range o.streams {
+		for _, sub := range stream.subs {
+			streaming[sub.mailbox] = struct{}{}
+		}
+	}
+	st.Streaming = len(streaming)
 	homes := map[*server]int{}
 	for _, m := range o.mailboxes {
 		homes[m.home()]++
