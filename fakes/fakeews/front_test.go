@@ -145,3 +145,25 @@ func TestTheTLSHandshakeCanBeReset(t *testing.T) {
 		<-served
 	})
 }
+
+// Checklist auth 31.
+// Checklist auth 32 in part: a missing right and an unknown mailbox are rows of TestChecklist; scopes are the organisation's.
+func TestAnApplicationHasToImpersonateAndShouldNameAnAnchor(t *testing.T) {
+	inBubble(t, setup{fake: Options{Anonymous: &iisauth.Identity{Account: "app", AppOnly: true, Impersonation: true}}}, func(t *testing.T, s *site) {
+		violations := func() (n int) {
+			for _, e := range s.journal.After(0) {
+				if e.Kind == "violation" && e.Reason == "anchor-missing" {
+					n++
+				}
+			}
+			return n
+		}
+		r := s.post(ask{account: "-", http: map[string]string{"X-AnchorMailbox": ada}}, getFolderRequest(inbox))
+		want(t, "without impersonation", r.code(), "ErrorImpersonateUserDenied")
+		contains(t, "text", r.body, "ExchangeImpersonation SOAP header must be present")
+		want(t, "with impersonation and anchor", s.post(ask{account: "-", as: ada, http: map[string]string{"X-AnchorMailbox": ada}}, getFolderRequest(inbox)).code(), "NoError")
+		want(t, "violations so far", violations(), 0)
+		want(t, "without anchor", s.post(ask{account: "-", as: ada}, getFolderRequest(inbox)).code(), "NoError")
+		want(t, "violations", violations(), 1)
+	})
+}
