@@ -10,7 +10,7 @@ FUZZTIME ?= 20s
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## fakes, notifier and sample devices, with a page in the browser
@@ -22,13 +22,13 @@ test: ## all specs and unit tests, with the race detector
 
 .PHONY: check
 check: ## formatting, vet, staticcheck, dead code, tidy modules, Windows and Linux builds
-	@test -z "$$($(TOOL) gofumpt -l cmd fakes notifier scenarios loadgen 2>/dev/null | tee /dev/stderr)" || { echo 'run: make format'; exit 1; }
+	@out=$$($(TOOL) gofumpt -l cmd fakes notifier scenarios loadgen) && test -z "$$out" || { echo "$$out"; echo 'run: make format'; exit 1; }
 	$(GO) vet $(PACKAGES)
 	GOOS=windows $(GO) vet ./cmd/notifier ./notifier/...
 	GOOS=windows CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/notifier
 	CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/notifier
 	$(TOOL) staticcheck $(PACKAGES)
-	@test -z "$$($(TOOL) deadcode -test $(PACKAGES) | tee /dev/stderr)"
+	@out=$$($(TOOL) deadcode -test $(PACKAGES)) && test -z "$$out" || { echo "$$out"; exit 1; }
 	$(GO) mod tidy -diff
 
 .PHONY: format
@@ -46,8 +46,13 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 	    echo "== $$t in $$(dirname $$f)"; $(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f); done; done
 
 .PHONY: build
-build: ## bin/notifier, bin/fakes, bin/lab
+build: ## bin/notifier, bin/fakes, bin/lab, bin/loadgen
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+.PHONY: fakes-image
+fakes-image: ## the fakes as a container image, mailbell/fakes
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o .scratch/image/fakes ./cmd/fakes
+	docker build -q -t mailbell/fakes -f cmd/fakes/Dockerfile .scratch/image
 
 .PHONY: dist
 dist: ## static notifier binaries for Linux and Windows, with checksums

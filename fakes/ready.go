@@ -2,6 +2,7 @@ package fakes
 
 import (
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 )
@@ -22,6 +23,7 @@ type Ready struct {
 	CAFile       string            `json:"ca_file"`
 	Domain       string            `json:"domain"`
 	Listener     ReadyListener     `json:"listener"`
+	Listeners    []ReadyListener   `json:"listeners"` // all, Listener first
 	Mailboxes    []string          `json:"mailboxes"` // the first ten
 	Push         ReadyPush         `json:"push"`
 	Hosts        map[string]string `json:"hosts"` // real host:port → where it is here
@@ -56,14 +58,18 @@ func (w *World) WriteFiles(dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, caFile), w.Authority.PEM(), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, keyFile), w.ProviderKeyPEM(), 0o600)
+	if err := os.WriteFile(filepath.Join(dir, keyFile), w.ProviderKeyPEM(), 0o600); err != nil {
+		return err
+	}
+	w.files.Store(&dir)
+	return nil
 }
 
 // Ready tells where everything is. dir is where WriteFiles put the files.
 func (w *World) Ready(dir string) Ready {
 	at := func(service string) string {
 		if a := w.where[service]; a != nil {
-			return a.String()
+			return w.advertised(a.String())
 		}
 		return ""
 	}
@@ -74,6 +80,9 @@ func (w *World) Ready(dir string) Ready {
 		Domain: w.Domain(), Listener: ReadyListener{w.ListenerUser(), w.ListenerPassword()},
 		Push: ReadyPush{KeyID: KeyID, TeamID: TeamID, Topic: Topic, WNSApp: WNSApp, PackageSID: PackageSID, WNSSecret: wnsSecret},
 	}
+	for _, user := range w.listeners() {
+		r.Listeners = append(r.Listeners, ReadyListener{NetBIOS + `\` + user, w.ListenerPassword()})
+	}
 	if dir != "" {
 		r.CAFile, r.Push.APNsKeyFile = filepath.Join(dir, caFile), filepath.Join(dir, keyFile)
 	}
@@ -83,8 +92,26 @@ func (w *World) Ready(dir string) Ready {
 	}
 	if w.own != nil {
 		r.Hosts = w.own.Hosts()
+		for name, at := range r.Hosts {
+			r.Hosts[name] = w.advertised(at)
+		}
 	}
 	return r
+}
+
+// advertised is a listener's address as clients are told it.
+func (w *World) advertised(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if w.opt.Advertise != "" {
+		return net.JoinHostPort(w.opt.Advertise, port)
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return address
 }
 
 const readyMailboxes = 10

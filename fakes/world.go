@@ -12,7 +12,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mailbell/fakes/control"
@@ -62,6 +64,9 @@ type World struct {
 	opt     Options
 	own     *network.Loopback // the network, when the world made it
 	where   map[string]net.Addr
+	site    *iisauth.Site
+	resets  []func()               // of the servers that have no field here, see reset
+	files   atomic.Pointer[string] // directory of WriteFiles
 	closers []func() error
 	serving sync.WaitGroup
 }
@@ -72,6 +77,7 @@ func Start(o Options) (*World, error) {
 		return nil, err
 	}
 	w := &World{Journal: journal.New(), Faults: fault.New(o.Seed), Network: o.Network, opt: o, where: map[string]net.Addr{}}
+	w.Faults.Know(faultNames()...)
 	if w.Network == nil {
 		w.own = network.NewLoopback()
 		w.Network = w.own
@@ -97,7 +103,18 @@ func (w *World) Close() error {
 // Domain is the organisation's mail domain.
 func (w *World) Domain() string { return w.opt.Domain }
 
-// ListenerUser and ListenerPassword are the listener account's credentials.
+// listeners are the names of the listener accounts: the first is Listener, the
+// second has -2 behind it, and so on.
+func (w *World) listeners() []string {
+	list := []string{Listener}
+	for i := 2; i <= w.opt.Listeners; i++ {
+		list = append(list, fmt.Sprint(Listener, "-", i))
+	}
+	return list
+}
+
+// ListenerUser and ListenerPassword are the first listener account's
+// credentials. All have the same password.
 func (w *World) ListenerUser() string     { return NetBIOS + `\` + Listener }
 func (w *World) ListenerPassword() string { return w.opt.Password }
 
@@ -141,7 +158,9 @@ func (w *World) startOrganisation() error {
 		return err
 	}
 	w.Organisation = org
-	org.AddAccount(iisauth.Account{User: Listener, NetBIOS: NetBIOS, DNSDomain: o.Domain, UPN: Listener + "@" + o.Domain, Password: o.Password, Impersonation: true})
+	for _, user := range w.listeners() {
+		org.AddAccount(iisauth.Account{User: user, NetBIOS: NetBIOS, DNSDomain: o.Domain, UPN: user + "@" + o.Domain, Password: o.Password, Impersonation: true})
+	}
 	for _, name := range o.Named {
 		if err := org.AddMailbox(name+"@"+o.Domain, exchange.MailboxOptions{}); err != nil {
 			return err
@@ -195,12 +214,18 @@ func (w *World) serve(service, host string, srv *http.Server, plain bool, names 
 // headerTimeout frees connections that never ask anything.
 const headerTimeout = 30 * time.Second
 
-// local are the names under which loopback clients may also reach a server.
-var local = []string{"localhost", "127.0.0.1", "::1"}
+// local are the names under which clients may reach a server besides its own.
+func (w *World) local() []string {
+	names := []string{"localhost", "127.0.0.1", "::1"}
+	if w.opt.Advertise != "" && !slices.Contains(names, w.opt.Advertise) {
+		names = append(names, w.opt.Advertise)
+	}
+	return names
+}
 
 func (w *World) startExchange() error {
 	mail, auto := "mail."+w.opt.Domain, "autodiscover."+w.opt.Domain
-	names := append([]string{mail, auto}, local...)
+	names := append([]string{mail, auto}, w.local()...)
 	for _, s := range w.Organisation.Servers() {
 		names = append(names, w.Organisation.ServerFQDN(s))
 	}
@@ -208,7 +233,7 @@ func (w *World) startExchange() error {
 	if err != nil {
 		return err
 	}
-	site := iisauth.New(iisauth.Options{
+	w.site = iisauth.New(iisauth.Options{
 		Directory: w.Organisation, Schemes: w.opt.Schemes, Certificate: cert, ExtendedProtection: iisauth.EPAAllow, Tokens: w.Entra,
 		HTML401: w.opt.Profile != fault.Calm, Faults: w.Faults, Journal: w.Journal, Logger: w.opt.Logger,
 		Names: iisauth.Names{NetBIOSDomain: NetBIOS, DNSDomain: w.opt.Domain},
@@ -223,23 +248,24 @@ func (w *World) startExchange() error {
 	w.closers = append(w.closers, ews.Close)
 	b := w.Organisation.Behaviour()
 	discover := fakeautodiscover.New(fakeautodiscover.Options{
-		Directory: directory{w.Organisation}, Site: site, Profile: w.opt.Profile, Seed: w.opt.Seed, Faults: w.Faults, Journal: w.Journal, Logger: w.opt.Logger,
+		Directory: directory{w.Organisation}, Site: w.site, Profile: w.opt.Profile, Seed: w.opt.Seed, Faults: w.Faults, Journal: w.Journal, Logger: w.opt.Logger,
 		Version: fakeautodiscover.ServerVersion{Major: b.Major, Minor: b.Minor, Build: b.Build, Revision: b.Revision, Label: b.Schemas[len(b.Schemas)-1]},
 	})
+	w.resets = append(w.resets, ews.Reset, discover.Reset)
 	if err := w.serve("autodiscover_http", auto+":80", &http.Server{Handler: discover.Probe()}, true); err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", discover)
-	mux.Handle("/EWS/", site.Handler(ews))
-	mux.Handle("/ews/", site.Handler(ews))
+	mux.Handle("/EWS/", w.site.Handler(ews))
+	mux.Handle("/ews/", w.site.Handler(ews))
 	for service, host := range map[string]string{"ews": mail, "autodiscover": auto} {
 		l, err := w.listen(service, host+":443")
 		if err != nil {
 			return err
 		}
 		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
-		srv := &http.Server{Handler: mux, ConnContext: site.ConnContext, ReadHeaderTimeout: headerTimeout}
+		srv := &http.Server{Handler: mux, ConnContext: w.site.ConnContext, ReadHeaderTimeout: headerTimeout}
 		w.serving.Go(func() { _ = srv.Serve(l) }) // ends with Close, and then says so
 		w.closers = append(w.closers, srv.Close)
 	}
@@ -252,7 +278,7 @@ func (w *World) startEntra() error {
 		Apps:    []fakeentra.App{{ClientID: ClientID, Tenant: Tenant, Secret: appSecret}},
 		Faults:  w.Faults, Journal: w.Journal, Logger: w.opt.Logger,
 	})
-	return w.serve("oauth", "login.microsoftonline.com:443", &http.Server{Handler: w.Entra}, false, append([]string{"login.microsoftonline.com"}, local...)...)
+	return w.serve("oauth", "login.microsoftonline.com:443", &http.Server{Handler: w.Entra}, false, append([]string{"login.microsoftonline.com"}, w.local()...)...)
 }
 
 func (w *World) startAPNs() error {
@@ -265,7 +291,7 @@ func (w *World) startAPNs() error {
 		if err != nil {
 			return err
 		}
-		cert, err := w.Authority.Server(append([]string{e.host}, local...)...)
+		cert, err := w.Authority.Server(append([]string{e.host}, w.local()...)...)
 		if err != nil {
 			return err
 		}
@@ -281,10 +307,10 @@ func (w *World) startAPNs() error {
 
 func (w *World) startWNS() error {
 	w.WNS = fakewns.New(fakewns.Options{Apps: []fakewns.App{{Name: WNSApp, SID: PackageSID, Secret: wnsSecret}}, Journal: w.Journal, Faults: w.Faults, Profile: w.opt.Profile})
-	if err := w.serve("wns", "*.notify.windows.com:443", &http.Server{Handler: w.WNS.ChannelHandler()}, false, append([]string{"*.notify.windows.com"}, local...)...); err != nil {
+	if err := w.serve("wns", "*.notify.windows.com:443", &http.Server{Handler: w.WNS.ChannelHandler()}, false, append([]string{"*.notify.windows.com"}, w.local()...)...); err != nil {
 		return err
 	}
-	return w.serve("wns_token", "login.live.com:443", &http.Server{Handler: w.WNS.TokenHandler()}, false, append([]string{"login.live.com"}, local...)...)
+	return w.serve("wns_token", "login.live.com:443", &http.Server{Handler: w.WNS.TokenHandler()}, false, append([]string{"login.live.com"}, w.local()...)...)
 }
 
 func (w *World) startSMTP() error {
@@ -302,8 +328,12 @@ func (w *World) startSMTP() error {
 }
 
 func (w *World) startControl() error {
+	w.files.Store(new(string))
+	w.resets = append(w.resets, w.Organisation.Remember())
 	api := control.New(control.Options{
-		Organisation: w.Organisation, Journal: w.Journal, Faults: w.Faults, Devices: devices{w}, Ready: func() any { return w.Ready("") },
+		Organisation: w.Organisation, Journal: w.Journal, Faults: w.Faults, Devices: devices{w}, Push: pushes{w},
+		Ready: func() any { return w.Ready(*w.files.Load()) }, State: w.pushState, Reset: func() error { w.reset(); return nil },
+		Authority: w.Authority.PEM, ProviderKey: w.ProviderKeyPEM,
 	})
 	return w.serve("control", "control."+w.opt.Domain+":80", &http.Server{Handler: api}, true)
 }

@@ -1,6 +1,7 @@
 package notifier
 
 import (
+	"slices"
 	"sort"
 	"time"
 )
@@ -14,6 +15,13 @@ const (
 	// BookmarkSeenMax bounds the items remembered one by one. Past it the floor
 	// rises early.
 	BookmarkSeenMax = 2000
+	// BookmarkStateMax bounds SyncMark.State, in bytes. Real states were seen to
+	// grow by about 1.1 bytes for each item of the folder (OfficeDev
+	// ews-managed-api, issue 220), so this is an Inbox of 100,000; and a bookmark
+	// has to fit into one message of its store.
+	BookmarkStateMax = 128 << 10
+	// BookmarkKnownMax bounds SyncMark.Known. Past it the state is given up.
+	BookmarkKnownMax = 2000
 )
 
 // SeenItem is an item at or above a bookmark's floor that has been dealt with.
@@ -29,6 +37,35 @@ type Bookmark struct {
 	Mailbox Mailbox    `json:"mailbox"`
 	Floor   time.Time  `json:"floor"` // UTC
 	Seen    []SeenItem `json:"seen,omitempty"`
+	// Sync is for mailboxes compared by SyncFolderItems too; nil for the others.
+	// Bookmarks share it: it is never changed in place.
+	Sync *SyncMark `json:"sync,omitempty"`
+}
+
+// SyncMark says up to which of the Inbox's changes a mailbox has been dealt
+// with. Everything that came into the Inbox before State is; of what came after
+// it, exactly the items in Known are.
+type SyncMark struct {
+	State  string   `json:"state,omitempty"`  // of SyncFolderItems, opaque; empty: none is known
+	Walked bool     `json:"walked,omitempty"` // State has the first walk through the Inbox behind it
+	Known  []ItemID `json:"known,omitempty"`  // oldest first
+}
+
+// with returns the mark with items dealt with. When they are too many to be
+// remembered the state is given up, because what it would tell could no longer
+// be told from what is new.
+func (s *SyncMark) with(items []ItemID) *SyncMark {
+	if s == nil || len(items) == 0 {
+		return s
+	}
+	known := slices.Concat(s.Known, items)
+	if over := len(known) - BookmarkKnownMax; over > 0 {
+		if s.Walked {
+			return &SyncMark{}
+		}
+		known = known[over:] // the walk will have passed the oldest
+	}
+	return &SyncMark{State: s.State, Walked: s.Walked, Known: known}
 }
 
 // Has says whether the item needs no more attention.
@@ -46,7 +83,7 @@ func (b Bookmark) HasItem(item ItemID) bool {
 			return true
 		}
 	}
-	return false
+	return b.Sync != nil && slices.Contains(b.Sync.Known, item)
 }
 
 // With returns the bookmark with the items dealt with, its floor where it was:
@@ -59,13 +96,23 @@ func (b Bookmark) With(items ...SeenItem) Bookmark {
 	for _, s := range seen {
 		known[s.Item] = true
 	}
+	if b.Sync != nil {
+		for _, id := range b.Sync.Known {
+			known[id] = true
+		}
+	}
+	var fresh []ItemID
 	for _, s := range items {
-		if !known[s.Item] && !s.Received.Before(b.Floor) {
-			known[s.Item] = true
+		if known[s.Item] {
+			continue
+		}
+		known[s.Item] = true
+		fresh = append(fresh, s.Item)
+		if !s.Received.Before(b.Floor) {
 			seen = append(seen, s)
 		}
 	}
-	return Bookmark{Mailbox: b.Mailbox, Floor: b.Floor, Seen: seen}
+	return Bookmark{Mailbox: b.Mailbox, Floor: b.Floor, Seen: seen, Sync: b.Sync.with(fresh)}
 }
 
 // Settled returns the bookmark with its floor raised to BookmarkOverlap below
@@ -89,5 +136,5 @@ func (b Bookmark) Settled() Bookmark {
 		}
 	}
 	first := sort.Search(len(seen), func(i int) bool { return !seen[i].Received.Before(floor) })
-	return Bookmark{Mailbox: b.Mailbox, Floor: floor, Seen: seen[first:]}
+	return Bookmark{Mailbox: b.Mailbox, Floor: floor, Seen: seen[first:], Sync: b.Sync}
 }

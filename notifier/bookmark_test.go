@@ -1,6 +1,7 @@
 package notifier
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -94,4 +95,47 @@ func TestBookmarkNeverTakesDealtWithItemsForNew(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestAnOldBookmarkWithoutASyncMarkIsStillOne(t *testing.T) {
+	var b Bookmark
+	if err := json.Unmarshal([]byte(`{"mailbox":"a@x.test","floor":"2026-11-24T12:00:00Z","seen":[{"i":"1","t":"2026-11-24T12:01:00Z"}]}`), &b); err != nil {
+		t.Fatal(err)
+	}
+	if b.Sync != nil || !b.HasItem("1") {
+		t.Errorf("%+v", b)
+	}
+	if text, err := json.Marshal(b.With(SeenItem{"2", at(time.Hour)}).Settled()); err != nil || b.With().Sync != nil || len(text) > 200 {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+func TestASyncMarkKnowsWhatIsBelowTheFloorToo(t *testing.T) {
+	b := Bookmark{Floor: noon, Sync: &SyncMark{State: "S", Walked: true}}
+	before := b.Sync
+	b = b.With(SeenItem{"old", at(-time.Hour)}, SeenItem{"1", at(time.Minute)}, SeenItem{"2", at(time.Hour)}, SeenItem{"old", at(-time.Hour)}).Settled()
+	for _, id := range []ItemID{"old", "1", "2"} {
+		if !b.HasItem(id) {
+			t.Errorf("%s counts as new", id)
+		}
+	}
+	if len(b.Sync.Known) != 3 || b.Sync.State != "S" || !b.Sync.Walked || len(before.Known) != 0 {
+		t.Errorf("%+v, made of %+v", b.Sync, before)
+	}
+}
+
+func TestAStateThatIsOutgrownIsGivenUp(t *testing.T) {
+	for walked, state := range map[bool]string{true: "", false: "S"} {
+		b := Bookmark{Floor: noon, Sync: &SyncMark{State: "S", Walked: walked}}
+		for i := range BookmarkKnownMax {
+			b = b.With(SeenItem{ItemID(fmt.Sprint(i)), at(time.Duration(i) * time.Second)})
+		}
+		if b.Sync.State != "S" || len(b.Sync.Known) != BookmarkKnownMax {
+			t.Fatalf("walked %v: given up early, with %d items", walked, len(b.Sync.Known))
+		}
+		b = b.With(SeenItem{"one more", at(3 * time.Hour)})
+		if b.Sync.State != state || b.Sync.Walked || len(b.Sync.Known) > BookmarkKnownMax || !b.HasItem("one more") {
+			t.Errorf("walked %v: state %q, %d known", walked, b.Sync.State, len(b.Sync.Known))
+		}
+	}
 }

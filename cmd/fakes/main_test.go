@@ -93,6 +93,27 @@ func TestCurlGetsAnEWSAnswerWithTheRightPasswordOnly(t *testing.T) {
 	}
 }
 
+func TestEveryListenerAccountMayReadAndEveryMailboxIsListed(t *testing.T) {
+	r := started(t, "--profile", "calm", "--listeners", "3", "--mailboxes", "12")
+	if len(r.Listeners) != 3 || r.Listeners[0] != r.Listener {
+		t.Fatalf("listeners %v", r.Listeners)
+	}
+	var list struct{ Mailboxes []string }
+	resp, err := http.Get(r.Control + "/mailboxes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil || len(list.Mailboxes) != 12 {
+		t.Errorf("%d mailboxes, %v", len(list.Mailboxes), err)
+	}
+	for _, l := range r.Listeners {
+		if status, _ := curl(t, "--cacert", r.CAFile, "--ntlm", "-u", l.User+":"+l.Password, "-H", "Content-Type: text/xml; charset=utf-8", "--data-binary", getFolder, strings.Replace(r.EWS, "127.0.0.1", "localhost", 1)); status != "200 1.1" {
+			t.Errorf("%s: %s", l.User, status)
+		}
+	}
+}
+
 func TestCurlPostsAPushOverHTTP2(t *testing.T) {
 	r := started(t, "--profile", "calm")
 	var device struct{ Token string }
@@ -197,7 +218,18 @@ func TestWrongUsageIsToldApartFromFailure(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		code int
-	}{{[]string{"--help"}, 0}, {[]string{"--version"}, 0}, {[]string{"--profile", "nice"}, 2}, {[]string{"--exchange", "5.5"}, 2}, {[]string{"--mailboxes=-1"}, 1}, {[]string{"--nonsense"}, 2}} {
+	}{
+		{[]string{"--help"}, 0},
+		{[]string{"--version"}, 0},
+		{[]string{"--profile", "nice"}, 2},
+		{[]string{"--exchange", "5.5"}, 2},
+		{[]string{"--mailboxes=-1"}, 2},
+		{[]string{"--nonsense"}, 2},
+		{[]string{"--at", "ewss=127.0.0.1:0"}, 2},
+		{[]string{"--at", "ews=8443"}, 2},
+		{[]string{"--listen", "here"}, 2},
+		{[]string{"--advertise", "fakes:80"}, 2},
+	} {
 		var out, errs bytes.Buffer
 		if code := run(t.Context(), c.args, &out, &errs); code != c.code {
 			t.Errorf("%v: %d, want %d: %s", c.args, code, c.code, errs.String())
@@ -212,7 +244,7 @@ func TestAnOccupiedPortIsNamed(t *testing.T) {
 	}
 	defer l.Close()
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"--at", "control=" + l.Addr().String()}, &out, &errs); code != 1 || !strings.Contains(errs.String(), l.Addr().String()) {
+	if code := run(t.Context(), []string{"--at", "control=" + l.Addr().String()}, &out, &errs); code != 1 || !strings.Contains(errs.String(), l.Addr().String()) || !strings.Contains(errs.String(), "control") || !strings.Contains(errs.String(), "--at") {
 		t.Errorf("%d: %s", code, errs.String())
 	}
 }

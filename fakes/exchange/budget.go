@@ -14,6 +14,18 @@ import (
 // accounts share.
 type Charge struct{ Account, Mailbox string }
 
+// String names the budget for people: the account, the mailbox, or one for the
+// other.
+func (c Charge) String() string {
+	switch {
+	case c.Account == "":
+		return c.Mailbox
+	case c.Mailbox == "":
+		return c.Account
+	}
+	return c.Account + " for " + c.Mailbox
+}
+
 // AccountCharge is the budget of a caller that does not impersonate.
 func AccountCharge(account string) Charge { return Charge{Account: strings.ToLower(account)} }
 

@@ -14,7 +14,7 @@ type Item struct {
 	ID, ChangeKey       string
 	ParentID, ParentKey string
 	Received            time.Time // UTC, whole seconds
-	Read                bool
+	Read, Draft         bool
 	Message             *Message
 }
 
@@ -24,6 +24,7 @@ type item struct {
 	number   uint64
 	received time.Time
 	read     bool
+	draft    bool // saved in Drafts, never sent
 	message  *Message
 
 	created  uint64 // sequence of its arrival in the folder
@@ -42,7 +43,7 @@ func (it *item) before(other *item) bool {
 func (it *item) snapshot() Item {
 	return Item{
 		ID: it.id, ChangeKey: it.key, ParentID: it.folder.id, ParentKey: it.folder.key,
-		Received: it.received, Read: it.read, Message: it.message,
+		Received: it.received, Read: it.read, Draft: it.draft, Message: it.message,
 	}
 }
 
@@ -187,6 +188,7 @@ func (m *mailbox) moveItem(it *item, to *folder) *item {
 	from.touch(m)
 	delete(m.items, it.id)
 	moved := m.add(to, it.message, it.received, it.read)
+	moved.draft = it.draft
 	e := itemEvent(MovedEvent, moved)
 	e.OldItem, e.OldItemKey, e.OldParent, e.OldParentKey = it.id, it.key, from.id, from.key
 	e.also = from
@@ -208,6 +210,7 @@ func (o *Organisation) CopyItem(address, id, folderName string) (string, error) 
 		return "", fmt.Errorf("exchange: mailbox %s has no folder %q", m.address, folderName)
 	}
 	c := m.add(to, it.message, it.received, it.read)
+	c.draft = it.draft
 	e := itemEvent(CopiedEvent, c)
 	e.OldItem, e.OldItemKey, e.OldParent, e.OldParentKey = it.id, it.key, it.folder.id, it.folder.key
 	m.raise(e, itemEvent(CreatedEvent, c), folderEvent(m, to))
@@ -230,6 +233,7 @@ func (o *Organisation) CreateItem(address, folderName string, raw []byte) (strin
 	}
 	o.raw.keep(message)
 	it := m.add(to, message, now(), to.name == SentItems || to.name == Drafts)
+	it.draft = to.name == Drafts
 	m.raise(itemEvent(CreatedEvent, it), folderEvent(m, to))
 	o.record(journal.Entry{Kind: "create", Mailbox: m.address, Item: it.id, Detail: map[string]string{"folder": to.name}})
 	return it.id, nil

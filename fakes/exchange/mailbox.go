@@ -432,13 +432,15 @@ func (o *Organisation) AddAlias(address, alias string) error {
 }
 
 // RemoveAlias takes an alias away; the primary address cannot be.
-func (o *Organisation) RemoveAlias(alias string) error {
+func (o *Organisation) RemoveAlias(address, alias string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	a := canonical(alias)
-	m := o.aliases[a]
-	if m == nil {
-		return fmt.Errorf("exchange: %w: alias %s", ErrUnknown, a)
+	m, a := o.find(address), canonical(alias)
+	switch {
+	case m == nil:
+		return fmt.Errorf("%w: %s", ErrNoMailbox, address)
+	case o.aliases[a] != m:
+		return fmt.Errorf("exchange: %w: %s has no alias %s", ErrUnknown, m.address, a)
 	}
 	m.removeAlias(a)
 	o.record(journal.Entry{Kind: "alias", Mailbox: m.address, Detail: map[string]string{"removed": a}})

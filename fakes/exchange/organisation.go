@@ -268,6 +268,7 @@ type State struct {
 	Accounts      int             `json:"accounts"`
 	Streams       int             `json:"streams"`
 	Subscriptions int             `json:"subscriptions"`
+	Streaming     int             `json:"streaming"` // mailboxes that an open stream serves
 	Throttling    bool            `json:"throttling"`
 }
 
@@ -298,6 +299,13 @@ func (o *Organisation) State() State {
 		Streams: len(o.streams), Throttling: !o.unthrottled,
 	}
 	st.Domains = append(st.Domains, o.options.Domains...)
+	streaming := map[*mailbox]struct{}{}
+	for stream := range o.streams {
+		for _, sub := range stream.subs {
+			streaming[sub.mailbox] = struct{}{}
+		}
+	}
+	st.Streaming = len(streaming)
 	for _, m := range o.mailboxes {
 		m.home() // moves that have run their time
 	}

@@ -274,3 +274,25 @@ func BenchmarkDeliver(b *testing.B) {
 		}
 	}
 }
+
+func TestStateCountsTheMailboxesThatAStreamServes(t *testing.T) {
+	o := newOrganisation(t, Options{})
+	s, err := o.Subscribe(SubscribeRequest{Account: "svc", Mailbox: ada, Server: "ex01", Folders: []FolderRef{{Distinguished: Inbox}}, Kinds: []EventKind{NewMailEvent}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := o.State().Streaming; n != 0 {
+		t.Errorf("%d before there is a stream", n)
+	}
+	st, notices, err := o.OpenStream(StreamRequest{Server: "ex01", Account: "svc", Charge: AccountCharge("x"), Subscriptions: []string{s}})
+	if err != nil || len(notices) > 0 {
+		t.Fatal(err, notices)
+	}
+	if n := o.State().Streaming; n != 1 {
+		t.Errorf("%d with an open stream", n)
+	}
+	st.Close()
+	if n := o.State().Streaming; n != 0 {
+		t.Errorf("%d after its end", n)
+	}
+}

@@ -105,6 +105,7 @@ func TestCurlIsAnsweredAsByApple(t *testing.T) {
 	}
 }
 
+// Checklist push 3.
 func TestA03CurlWithHTTP1ReportsHTTP09(t *testing.T) {
 	h := onLoopback(t, Options{})
 	if _, _, err := h.curlPost(t, "/3/device/"+testToken, "--http1.1", "--data", "{}"); err == nil || !strings.Contains(err.Error(), "HTTP/0.9") {

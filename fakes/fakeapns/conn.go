@@ -331,6 +331,9 @@ func (c *conn) answer(id uint32, v *verdict) {
 	c.free(id)
 	c.announce(v.limit)
 	c.out.answer(id, v)
+	if v.half {
+		c.out.end()
+	}
 	c.finish()
 	c.mu.Unlock()
 	if v.last {

@@ -1,6 +1,7 @@
 package fakeapns
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -44,8 +45,15 @@ type device struct {
 	shown     []Shown
 	badge     int
 	stored    *Stored
+	coming    []coming    // on the way to an online device, by time of arrival
 	recent    []time.Time // pushes within the burst window
 	accepted  uint64      // pushes in all
+}
+
+// coming is a notification that will arrive.
+type coming struct {
+	Stored
+	sent uint64 // numbers the pushes of the device
 }
 
 // What becomes of an accepted push on its device.
@@ -55,22 +63,27 @@ const (
 	effectStored   = "stored"
 	effectDropped  = "dropped"
 	effectSilent   = "silent" // nothing to see: a badge, or work for the app
+	effectComing   = "coming" // on its way, with ReorderWithin
 )
 
-// receive takes an accepted push.
-func (d *device) receive(r *request, id string) string {
+// receive takes an accepted push. An online device gets it after the time that
+// it takes.
+func (d *device) receive(r *request, id string, takes time.Duration) string {
 	d.accepted++
-	n := Shown{ID: id, CollapseID: r.header["apns-collapse-id"], At: r.arrived, Payload: rawJSON(r.body)}
+	n := Shown{ID: id, CollapseID: r.header["apns-collapse-id"], At: r.arrived.Add(takes), Payload: rawJSON(r.body)}
 	if d.online {
-		return d.show(n, r.payload)
-	}
-	until := r.arrived.Add(StoredMax)
-	if e, ok := r.header["apns-expiration"]; ok {
-		seconds, _ := strconv.ParseInt(e, 10, 64) // checked by headerRule
-		if at := time.Unix(seconds, 0); at.Before(until) {
-			until = at
+		d.arrive(r.arrived)
+		if takes <= 0 {
+			return d.show(n, r.payload)
 		}
+		i := len(d.coming)
+		for i > 0 && d.coming[i-1].At.After(n.At) {
+			i--
+		}
+		d.coming = slices.Insert(d.coming, i, coming{Stored{n, keptUntil(r), r.payload}, d.accepted})
+		return effectComing
 	}
+	until := keptUntil(r)
 	if !until.After(r.arrived) {
 		return effectDropped
 	}
@@ -80,6 +93,36 @@ func (d *device) receive(r *request, id string) string {
 		return effectReplaced
 	}
 	return effectStored
+}
+
+// keptUntil is how long a push waits for a device that is away.
+func keptUntil(r *request) time.Time {
+	until := r.arrived.Add(StoredMax)
+	if e, ok := r.header["apns-expiration"]; ok {
+		seconds, _ := strconv.ParseInt(e, 10, 64) // checked by headerRule
+		if at := time.Unix(seconds, 0); at.Before(until) {
+			until = at
+		}
+	}
+	return until
+}
+
+// arrive shows what has come by now.
+func (d *device) arrive(now time.Time) {
+	for len(d.coming) > 0 && !d.coming[0].At.After(now) {
+		d.show(d.coming[0].Shown, d.coming[0].push)
+		d.coming = d.coming[1:]
+	}
+}
+
+// leave is the end of what was on its way to a device that goes off the
+// network: the newest waits for it.
+func (d *device) leave() {
+	if len(d.coming) == 0 {
+		return
+	}
+	last := slices.MaxFunc(d.coming, func(a, b coming) int { return cmp.Compare(a.sent, b.sent) })
+	d.stored, d.coming = &last.Stored, nil
 }
 
 func (d *device) show(n Shown, p payload) string {
@@ -152,6 +195,10 @@ func (s *Server) SetOnline(token string, online bool) bool {
 	if d == nil {
 		return false
 	}
+	d.arrive(s.o.Now())
+	if !online {
+		d.leave()
+	}
 	d.online = online
 	d.expire(s.o.Now())
 	if online && d.stored != nil {
@@ -172,6 +219,7 @@ func (s *Server) Device(token string) (State, bool) {
 	if d == nil {
 		return State{}, false
 	}
+	d.arrive(s.o.Now())
 	d.expire(s.o.Now())
 	st := State{Topic: d.topic, Online: d.online, Retired: d.retired, Shown: slices.Clone(d.shown), Badge: d.badge}
 	if d.stored != nil {

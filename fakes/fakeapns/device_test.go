@@ -27,6 +27,7 @@ func (h *host) shown() (bodies []string, badge int) {
 	return bodies, st.Badge
 }
 
+// Checklist push 50, 52.
 func TestA50AnOnlineDeviceShowsInOrderAndMergesByCollapseID(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial()
@@ -49,6 +50,7 @@ func TestA50AnOnlineDeviceShowsInOrderAndMergesByCollapseID(t *testing.T) {
 	})
 }
 
+// Checklist push 51, 52.
 func TestA51And52OfAnAbsentDeviceTheNewestIsKept(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial()
@@ -70,6 +72,7 @@ func TestA51And52OfAnAbsentDeviceTheNewestIsKept(t *testing.T) {
 	})
 }
 
+// Checklist push 51.
 func TestA51ExpirationDecidesWhatIsKept(t *testing.T) {
 	for _, c := range []struct {
 		name       string
@@ -102,6 +105,7 @@ func TestA51ExpirationDecidesWhatIsKept(t *testing.T) {
 	}
 }
 
+// Checklist push 54.
 func TestA54TooManyPushesInARowToOneDevice(t *testing.T) {
 	inBubble(t, Options{BurstMax: 3, BurstWindow: time.Minute}, func(h *host) {
 		h.AddDevice(tokenOf(1), testTopic)

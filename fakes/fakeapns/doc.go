@@ -36,6 +36,7 @@
 //	apns.late410        410 Unregistered; Args ago (1h): the moment it names
 //	apns.slow           the answer waits; Args delay (5s)
 //	apns.lost-answer    accepted, then the connection is cut
+//	apns.half-answer    decided, then the connection ends in the middle of the answer's frame
 //
 // Faults in place of an answer go before authentication. Asked with
 // Scope{Server: "apns"} for each connection:

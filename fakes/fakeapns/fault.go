@@ -21,6 +21,7 @@ const (
 	faultLate410    = "apns.late410"
 	faultSlow       = "apns.slow"
 	faultLostAnswer = "apns.lost-answer"
+	faultHalfAnswer = "apns.half-answer"
 	faultAnswer     = "apns.answer"
 	faultBody       = "apns.body"
 	faultRedirect   = "apns.redirect"
@@ -34,7 +35,7 @@ const (
 // strikes is the only one.
 var faultNames = []string{
 	faultReset, faultDeaf, faultStall, faultGoAway, faultRefuse, fault503, fault429, faultAnswer, faultHTML, faultBody, faultRedirect,
-	faultLate410, faultSlow, faultLostAnswer,
+	faultLate410, faultSlow, faultLostAnswer, faultHalfAnswer,
 }
 
 // hostile is how often a hostile server misbehaves unasked, per request.

@@ -73,7 +73,7 @@ func (s *Server) decide(c *conn, r *request, f fault.Fault) verdict {
 		v.status = 200
 	}
 	if v.status == 200 {
-		v.effect = s.devices[strings.ToLower(r.token())].receive(r, v.id)
+		v.effect = s.devices[strings.ToLower(r.token())].receive(r, v.id, s.transit())
 		v.composition = strings.Join(r.payload.faults, "; ")
 		s.stats.Accepted++
 		c.trusted = true
@@ -96,6 +96,7 @@ func (s *Server) decide(c *conn, r *request, f fault.Fault) verdict {
 		v.delay += f.Duration("delay", slowDefault)
 	}
 	v.cut = f.Name == faultLostAnswer && v.status == 200
+	v.half = f.Name == faultHalfAnswer
 	s.record(c, r, &v)
 	return v
 }
@@ -131,6 +132,16 @@ func (s *Server) delay() time.Duration {
 	return latencyLeast + time.Duration(fault.Uniform(s.o.Seed, "apns latency", s.answers)*float64(latencySpan))
 }
 
+// transit is how long the next accepted push is on its way to its device.
+// Called with mu held.
+func (s *Server) transit() time.Duration {
+	if s.o.ReorderWithin <= 0 {
+		return 0
+	}
+	s.sent++
+	return time.Duration(fault.Uniform(s.o.Seed, "apns transit", s.sent) * float64(s.o.ReorderWithin))
+}
+
 // record writes the push into the journal. Called with mu held.
 func (s *Server) record(c *conn, r *request, v *verdict) {
 	detail := map[string]string{
@@ -139,7 +150,7 @@ func (s *Server) record(c *conn, r *request, v *verdict) {
 	}
 	for name, value := range map[string]string{
 		"collapse_id": r.header["apns-collapse-id"], "expiration": r.header["apns-expiration"], "priority": r.header["apns-priority"],
-		"effect": v.effect, "composition": v.composition, "headers": r.all,
+		"effect": v.effect, "composition": v.composition, "headers": r.all, "certificate": c.certTopic,
 	} {
 		if value != "" {
 			detail[name] = value

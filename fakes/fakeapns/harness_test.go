@@ -248,11 +248,16 @@ func (h *host) dialAt() (net.Conn, *tls.Conn) {
 // dial opens a connection that has said the preface and reads along.
 func (h *host) dial() *peer { return h.dialWith(nil) }
 
-func (h *host) dialWith(config *tls.Config) *peer {
+func (h *host) dialWith(config *tls.Config) *peer { return h.open(config, false) }
+
+// dialMute is a peer that never acknowledges SETTINGS.
+func (h *host) dialMute() *peer { return h.open(nil, true) }
+
+func (h *host) open(config *tls.Config, mute bool) *peer {
 	h.t.Helper()
 	raw, c := h.dialTLS(config)
 	p := &peer{
-		h: h, raw: raw, tls: c, next: 1, answers: map[uint32]*got{}, windows: map[uint32]uint32{}, done: make(chan struct{}),
+		h: h, raw: raw, mute: mute, tls: c, next: 1, answers: map[uint32]*got{}, windows: map[uint32]uint32{}, done: make(chan struct{}),
 		auth: h.bearer(time.Now()),
 	}
 	p.fr = http2.NewFramer(c, c)

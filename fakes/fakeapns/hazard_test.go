@@ -360,6 +360,7 @@ func TestAwaitingTellsWhatWasAwaitedInVain(t *testing.T) {
 	})
 }
 
+// Checklist push 21.
 func TestAllHeadersAreJournalledIfAsked(t *testing.T) {
 	inBubble(t, Options{JournalHeaders: true}, func(h *host) {
 		p := h.dial()

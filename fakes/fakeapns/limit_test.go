@@ -16,6 +16,7 @@ func testcertNew(t testing.TB) *testcert.Authority {
 	return must(testcert.NewAuthority())(t)
 }
 
+// Checklist push 30.
 func TestA30OneStreamUntilTheFirstAcceptedPush(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial()
@@ -32,6 +33,7 @@ func TestA30OneStreamUntilTheFirstAcceptedPush(t *testing.T) {
 	})
 }
 
+// Checklist push 31.
 func TestA31ARejectionDropsTheLimitToOneIfAsked(t *testing.T) {
 	inBubble(t, Options{RejectionDropsToOne: true, StreamsMax: 500}, func(h *host) {
 		p := h.dial().trusted()
@@ -47,6 +49,7 @@ func TestA31ARejectionDropsTheLimitToOneIfAsked(t *testing.T) {
 	})
 }
 
+// Checklist push 32.
 func TestA32StreamsOverTheLimitAreRefusedFromTheAcknowledgementOn(t *testing.T) {
 	for _, atOnce := range []bool{false, true} {
 		inBubble(t, Options{EnforceAtOnce: atOnce, Latency: time.Second}, func(h *host) {
@@ -75,6 +78,7 @@ func TestA32StreamsOverTheLimitAreRefusedFromTheAcknowledgementOn(t *testing.T) 
 	}
 }
 
+// Checklist push 33.
 func TestA33AViolationIsAGoAwayIfAsked(t *testing.T) {
 	inBubble(t, Options{ViolationGoAway: true, Latency: time.Second}, func(h *host) {
 		p := h.dial()
@@ -92,6 +96,7 @@ func TestA33AViolationIsAGoAwayIfAsked(t *testing.T) {
 	})
 }
 
+// Checklist push 34.
 func TestA34TooManyErrorsEndTheConnection(t *testing.T) {
 	inBubble(t, Options{ErrorsMax: 35}, func(h *host) {
 		p := h.dial().trusted()
@@ -118,6 +123,7 @@ func TestA34TooManyErrorsEndTheConnection(t *testing.T) {
 	})
 }
 
+// Checklist push 35.
 func TestA35AfterGoAwayStreamsUpToTheLastAreAnsweredAndNoOthers(t *testing.T) {
 	inBubble(t, Options{Latency: time.Second}, func(h *host) {
 		p := h.dial()
@@ -153,6 +159,7 @@ func TestA35AfterGoAwayStreamsUpToTheLastAreAnsweredAndNoOthers(t *testing.T) {
 	})
 }
 
+// Checklist push 37.
 func TestA37AnIdleConnectionIsClosed(t *testing.T) {
 	for _, word := range []bool{false, true} {
 		inBubble(t, Options{IdleTimeout: 10 * time.Minute, IdleGoAway: word}, func(h *host) {

@@ -33,6 +33,7 @@ type ProviderKey struct {
 // Options configure a Server. Listener and Certificate are required.
 type Options struct {
 	Listener    net.Listener    // hands out raw connections; TLS is spoken inside. Close closes it
+	Further     []net.Listener  // other ports of the same service, as Apple's 2197 beside 443
 	Certificate tls.Certificate // of the service
 	ClientCAs   *x509.CertPool  // sign acceptable client certificates; nil: any is accepted
 
@@ -48,6 +49,8 @@ type Options struct {
 	ErrorsMax           int    // points of errors before GOAWAY; 0: ErrorsMaxDefault; negative: no limit
 	BurstMax            int    // pushes to one device within BurstWindow before TooManyRequests; 0: no limit
 	BurstWindow         time.Duration
+	CertificateBadTopic bool          // a topic that is not the certificate's is BadTopic, not TopicDisallowed
+	ReorderWithin       time.Duration // an online device gets a push up to so much later, by seed: later ones may overtake it; 0: in order
 	Wedge               bool          // a connection that met an expired provider token refuses every other
 	RefuseComposition   bool          // a payload that is no object with aps is refused with 400
 	IdleTimeout         time.Duration // an idle connection is closed; 0: never

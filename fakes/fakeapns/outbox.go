@@ -146,7 +146,12 @@ func (o *outbox) answer(stream uint32, v *verdict) {
 		if v.location != "" {
 			field("location", v.location)
 		}
+		begin := o.buf.Len()
 		_ = o.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: o.block.Bytes(), EndHeaders: true, EndStream: body == nil})
+		if v.half {
+			o.buf.Truncate(begin + (o.buf.Len()-begin)/2)
+			return
+		}
 		if body == nil {
 			return
 		}

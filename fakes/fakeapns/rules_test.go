@@ -1,7 +1,10 @@
 package fakeapns
 
 import (
+	"crypto/ecdsa"
+	"crypto/rand"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -12,6 +15,7 @@ import (
 
 var upperUUID = regexp.MustCompile(`^[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}$`)
 
+// Checklist push 14.
 func TestA14TheIDIsEchoedOrMadeInUpperCase(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial()
@@ -34,6 +38,7 @@ func TestA14TheIDIsEchoedOrMadeInUpperCase(t *testing.T) {
 	})
 }
 
+// Checklist push 16, 20.
 func TestA16And20ARetiredTokenIs410WithItsMomentInMilliseconds(t *testing.T) {
 	for _, reason := range []string{"Unregistered", "ExpiredToken"} {
 		inBubble(t, Options{}, func(h *host) {
@@ -51,6 +56,7 @@ func TestA16And20ARetiredTokenIs410WithItsMomentInMilliseconds(t *testing.T) {
 	}
 }
 
+// Checklist push 17.
 func TestA17TheUniqueIDIsTheSandboxs(t *testing.T) {
 	for environment, want := range map[string]bool{Production: false, Development: true} {
 		inBubble(t, Options{Environment: environment}, func(h *host) {
@@ -63,6 +69,7 @@ func TestA17TheUniqueIDIsTheSandboxs(t *testing.T) {
 	}
 }
 
+// Checklist push 21.
 func TestA21SuccessIsJournalledWithThePayloadAsReceived(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial()
@@ -96,65 +103,75 @@ type ruleCase struct {
 	reason string
 }
 
-func TestA18And19And38To47EveryRequestRuleHasItsReason(t *testing.T) {
+func TestEveryRequestRuleHasItsReason(t *testing.T) {
 	with := func(name, value string) ask { return ask{header: map[string]string{name: value}} }
 	voip := func(n int) ask {
 		return ask{header: map[string]string{"apns-push-type": "voip", "apns-topic": testTopic + ".voip"}, body: payloadOf(n)}
 	}
 	cases := []ruleCase{
-		{"38 GET", ask{method: "GET", noBody: true}, 405, "MethodNotAllowed"},
-		{"38 GET without credentials", ask{method: "GET", noBody: true, header: map[string]string{"authorization": "-"}}, 405, "MethodNotAllowed"},
-		{"39 another path", ask{path: "/4/device/" + testToken}, 404, "BadPath"},
-		{"39 no token", ask{path: "/3/device/"}, 400, "MissingDeviceToken"},
-		{"39 token that is not hex", ask{path: "/3/device/" + strings.Repeat("xy", 32)}, 400, "BadDeviceToken"},
-		{"39 token of odd length", ask{path: "/3/device/" + testToken[1:]}, 400, "BadDeviceToken"},
-		{"39 token that is too long", ask{path: "/3/device/" + strings.Repeat("ab", 101)}, 400, "BadDeviceToken"},
-		{"18 unknown token", ask{token: tokenOf(77)}, 400, "BadDeviceToken"},
-		{"18 upper case is the same token", ask{token: strings.ToUpper(testToken)}, 200, ""},
-		{"19 token of another app", ask{token: tokenOf(1)}, 400, "DeviceTokenNotForTopic"},
-		{"40 apns-id", with("apns-id", "1234"), 400, "BadMessageId"},
-		{"40 apns-id without hyphens", with("apns-id", "123e4567e89b12d3a45642661417400a"), 400, "BadMessageId"},
-		{"41 expiration that is a word", with("apns-expiration", "soon"), 400, "BadExpirationDate"},
-		{"41 negative expiration", with("apns-expiration", "-1"), 400, "BadExpirationDate"},
-		{"41 zero expiration", with("apns-expiration", "0"), 200, ""},
-		{"42 priority 1", with("apns-priority", "1"), 200, ""},
-		{"42 priority 5", with("apns-priority", "5"), 200, ""},
-		{"42 priority 10", with("apns-priority", "10"), 200, ""},
-		{"42 priority 7", with("apns-priority", "7"), 400, "BadPriority"},
-		{"42 background with priority 10", ask{header: map[string]string{"apns-push-type": "background", "apns-priority": "10"}}, 400, "BadPriority"},
-		{"42 background with priority 5", ask{header: map[string]string{"apns-push-type": "background", "apns-priority": "5"}, body: `{"aps":{"content-available":1}}`}, 200, ""},
-		{"43 collapse ID of 64 bytes", with("apns-collapse-id", strings.Repeat("ä", 32)), 200, ""},
-		{"43 collapse ID of 33 letters and 66 bytes", with("apns-collapse-id", strings.Repeat("ä", 33)), 400, "BadCollapseId"},
-		{"44 unknown push type", with("apns-push-type", "mail"), 400, "InvalidPushType"},
-		{"44 no push type", with("apns-push-type", "-"), 200, ""},
-		{"45 no topic", with("apns-topic", "-"), 400, "MissingTopic"},
-		{"45 topic without the type's suffix", with("apns-push-type", "voip"), 400, "BadTopic"},
-		{"27 topic of another app", with("apns-topic", "com.example.other"), 400, "TopicDisallowed"},
-		{"46 topic twice", ask{twice: "apns-topic"}, 400, "DuplicateHeaders"},
-		{"46 authorization twice", ask{twice: "authorization"}, 400, "DuplicateHeaders"},
-		{"46 collapse ID twice", ask{twice: "apns-collapse-id", header: map[string]string{"apns-collapse-id": "x"}}, 400, "DuplicateHeaders"},
-		{"47 no body", ask{noBody: true}, 400, "PayloadEmpty"},
-		{"47 4096 bytes", ask{body: payloadOf(4096)}, 200, ""},
-		{"47 4097 bytes", ask{body: payloadOf(4097)}, 413, "PayloadTooLarge"},
-		{"47 voip with 5120 bytes", voip(5120), 200, ""},
-		{"47 voip with 5121 bytes", voip(5121), 413, "PayloadTooLarge"},
+		// Checklist push 38.
+		{"GET", ask{method: "GET", noBody: true}, 405, "MethodNotAllowed"},
+		{"GET without credentials", ask{method: "GET", noBody: true, header: map[string]string{"authorization": "-"}}, 405, "MethodNotAllowed"},
+		// Checklist push 39.
+		{"another path", ask{path: "/4/device/" + testToken}, 404, "BadPath"},
+		{"no token", ask{path: "/3/device/"}, 400, "MissingDeviceToken"},
+		{"token that is not hex", ask{path: "/3/device/" + strings.Repeat("xy", 32)}, 400, "BadDeviceToken"},
+		{"token of odd length", ask{path: "/3/device/" + testToken[1:]}, 400, "BadDeviceToken"},
+		{"token that is too long", ask{path: "/3/device/" + strings.Repeat("ab", 101)}, 400, "BadDeviceToken"},
+		// Checklist push 18.
+		{"unknown token", ask{token: tokenOf(77)}, 400, "BadDeviceToken"},
+		{"upper case is the same token", ask{token: strings.ToUpper(testToken)}, 200, ""},
+		// Checklist push 19.
+		{"token of another app", ask{token: tokenOf(1)}, 400, "DeviceTokenNotForTopic"},
+		// Checklist push 40.
+		{"apns-id", with("apns-id", "1234"), 400, "BadMessageId"},
+		{"apns-id without hyphens", with("apns-id", "123e4567e89b12d3a45642661417400a"), 400, "BadMessageId"},
+		// Checklist push 41.
+		{"expiration that is a word", with("apns-expiration", "soon"), 400, "BadExpirationDate"},
+		{"negative expiration", with("apns-expiration", "-1"), 400, "BadExpirationDate"},
+		{"zero expiration", with("apns-expiration", "0"), 200, ""},
+		// Checklist push 42.
+		{"priority 1", with("apns-priority", "1"), 200, ""},
+		{"priority 5", with("apns-priority", "5"), 200, ""},
+		{"priority 10", with("apns-priority", "10"), 200, ""},
+		{"priority 7", with("apns-priority", "7"), 400, "BadPriority"},
+		{"background with priority 10", ask{header: map[string]string{"apns-push-type": "background", "apns-priority": "10"}}, 400, "BadPriority"},
+		{"background with priority 5", ask{header: map[string]string{"apns-push-type": "background", "apns-priority": "5"}, body: `{"aps":{"content-available":1}}`}, 200, ""},
+		// Checklist push 43.
+		{"collapse ID of 64 bytes", with("apns-collapse-id", strings.Repeat("ä", 32)), 200, ""},
+		{"collapse ID of 33 letters and 66 bytes", with("apns-collapse-id", strings.Repeat("ä", 33)), 400, "BadCollapseId"},
+		// Checklist push 44.
+		{"unknown push type", with("apns-push-type", "mail"), 400, "InvalidPushType"},
+		{"no push type", with("apns-push-type", "-"), 200, ""},
+		// Checklist push 45.
+		{"no topic", with("apns-topic", "-"), 400, "MissingTopic"},
+		{"topic without the type's suffix", with("apns-push-type", "voip"), 400, "BadTopic"},
+		// Checklist push 27.
+		{"topic of another app", with("apns-topic", "com.example.other"), 400, "TopicDisallowed"},
+		// Checklist push 46.
+		{"topic twice", ask{twice: "apns-topic"}, 400, "DuplicateHeaders"},
+		{"authorization twice", ask{twice: "authorization"}, 400, "DuplicateHeaders"},
+		{"collapse ID twice", ask{twice: "apns-collapse-id", header: map[string]string{"apns-collapse-id": "x"}}, 400, "DuplicateHeaders"},
+		// Checklist push 47.
+		{"no body", ask{noBody: true}, 400, "PayloadEmpty"},
+		{"4096 bytes", ask{body: payloadOf(4096)}, 200, ""},
+		{"4097 bytes", ask{body: payloadOf(4097)}, 413, "PayloadTooLarge"},
+		{"voip with 5120 bytes", voip(5120), 200, ""},
+		{"voip with 5121 bytes", voip(5121), 413, "PayloadTooLarge"},
 	}
-	inBubble(t, Options{}, func(h *host) {
-		h.AddDevice(tokenOf(1), "test.contoso.calendar")
-		p := h.dial().trusted()
-		defer p.close()
-		for _, c := range cases {
-			before := len(h.pushes())
-			g := p.push(c.ask)
-			if g.status != c.status || g.reason() != c.reason {
-				t.Errorf("%s: %d %q, want %d %q", c.name, g.status, g.reason(), c.status, c.reason)
-			}
-			entries := h.pushes()[before:]
-			if len(entries) != 1 || entries[0].Status != c.status || entries[0].Reason != c.reason {
-				t.Errorf("%s: journalled %+v", c.name, entries)
-			}
-		}
-	})
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, Options{}, func(h *host) {
+				h.AddDevice(tokenOf(1), "test.contoso.calendar")
+				p := h.dial().trusted()
+				defer p.close()
+				p.want(p.push(c.ask), c.status, c.reason)
+				if entries := h.pushes()[1:]; len(entries) != 1 || entries[0].Status != c.status || entries[0].Reason != c.reason {
+					t.Errorf("journalled %+v", entries)
+				}
+			})
+		})
+	}
 }
 
 func payloadOf(n int) string {
@@ -162,6 +179,7 @@ func payloadOf(n int) string {
 	return head + strings.Repeat("x", n-len(head)-len(tail)) + tail
 }
 
+// Checklist push 13, 18.
 func TestA18ATokenOfTheOtherEnvironmentIsUnknown(t *testing.T) {
 	inBubble(t, Options{Environment: Development}, func(h *host) {
 		production, err := Start(Options{Listener: must(h.net.Listen("production:443"))(t), Certificate: h.tls.Certificates[0]})
@@ -186,6 +204,7 @@ func must[T any](v T, err error) func(testing.TB) T {
 	}
 }
 
+// Checklist push 22.
 func TestA22AuthenticationGoesBeforeTokenTopicAndPayload(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial()
@@ -199,6 +218,7 @@ func TestA22AuthenticationGoesBeforeTokenTopicAndPayload(t *testing.T) {
 	})
 }
 
+// Checklist push 23.
 func TestA23ProviderTokensAreVerified(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial()
@@ -207,17 +227,17 @@ func TestA23ProviderTokensAreVerified(t *testing.T) {
 		good := sign(t, h.key, "ES256", testKeyID, testTeam, now)
 		parts := strings.Split(good, ".")
 		for name, token := range map[string]string{
-			"another key":      sign(t, newKey(t), "ES256", testKeyID, testTeam, now),
-			"unknown kid":      sign(t, h.key, "ES256", "UNKNOWN001", testTeam, now),
-			"another team":     sign(t, h.key, "ES256", testKeyID, "FABRIKAM01", now),
-			"alg none":         sign(t, h.key, "none", testKeyID, testTeam, now),
-			"alg HS256":        sign(t, h.key, "HS256", testKeyID, testTeam, now),
-			"no signature":     parts[0] + "." + parts[1] + ".",
-			"two parts":        parts[0] + "." + parts[1],
-			"changed claims":   parts[0] + "." + parts[1][:len(parts[1])-4] + "AAAA." + parts[2],
-			"not base64":       "%%%.%%%.%%%",
-			"25 an hour ahead": sign(t, h.key, "ES256", testKeyID, testTeam, now.Add(time.Hour+time.Minute)),
-			"a word":           "x",
+			"another key":     sign(t, newKey(t), "ES256", testKeyID, testTeam, now),
+			"unknown kid":     sign(t, h.key, "ES256", "UNKNOWN001", testTeam, now),
+			"another team":    sign(t, h.key, "ES256", testKeyID, "FABRIKAM01", now),
+			"alg none":        sign(t, h.key, "none", testKeyID, testTeam, now),
+			"alg HS256":       sign(t, h.key, "HS256", testKeyID, testTeam, now),
+			"no signature":    parts[0] + "." + parts[1] + ".",
+			"two parts":       parts[0] + "." + parts[1],
+			"changed claims":  parts[0] + "." + parts[1][:len(parts[1])-4] + "AAAA." + parts[2],
+			"not base64":      "%%%.%%%.%%%",
+			"a word":          "x",
+			"ASN.1 signature": parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(must(ecdsa.SignASN1(rand.Reader, h.key, digestOf(parts[0]+"."+parts[1])))(t)),
 		} {
 			g := p.push(ask{header: map[string]string{"authorization": "bearer " + token}})
 			if g.status != 403 || g.reason() != "InvalidProviderToken" {
@@ -228,6 +248,7 @@ func TestA23ProviderTokensAreVerified(t *testing.T) {
 	})
 }
 
+// Checklist push 24.
 func TestA24AnOldTokenIsExpiredAndWedgesTheConnectionOnlyIfAsked(t *testing.T) {
 	for _, wedge := range []bool{false, true} {
 		inBubble(t, Options{Wedge: wedge}, func(h *host) {
@@ -245,6 +266,7 @@ func TestA24AnOldTokenIsExpiredAndWedgesTheConnectionOnlyIfAsked(t *testing.T) {
 	}
 }
 
+// Checklist push 24.
 func TestA24ATokenExpiresOnALivingConnection(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial().trusted()
@@ -258,6 +280,7 @@ func TestA24ATokenExpiresOnALivingConnection(t *testing.T) {
 	})
 }
 
+// Checklist push 26, 28.
 func TestA26AndA28ASecondTokenWithinTwentyMinutesIsTooMany(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial().trusted()
@@ -281,6 +304,7 @@ func TestA26AndA28ASecondTokenWithinTwentyMinutesIsTooMany(t *testing.T) {
 	})
 }
 
+// Checklist push 27.
 func TestA27TheFirstPushFixesTeamKeyAndTopics(t *testing.T) {
 	other, related, foreign := newKey(t), newKey(t), newKey(t)
 	keys := func() []ProviderKey {
@@ -316,25 +340,27 @@ func TestA27AKeyThatWasRevokedIsInvalid(t *testing.T) {
 	})
 }
 
+// Checklist push 12, 29, 30.
 func TestA29ACertificateBringsItsTopic(t *testing.T) {
-	inBubble(t, Options{StreamsMax: 77}, func(h *host) {
-		cert, err := h.ca.Client("Apple Push Services: "+testTopic, testTopic)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := h.dialWith(&tls.Config{NextProtos: []string{"h2"}, Certificates: []tls.Certificate{cert}})
-		defer p.close()
-		if got := p.limits(); len(got) != 1 || got[0] != 77 {
-			t.Errorf("a certificate connection starts with the limits %v", got)
-		}
-		p.want(p.push(ask{header: map[string]string{"authorization": "-", "apns-topic": "-"}}), 200, "")
-		g := p.push(ask{header: map[string]string{"authorization": "-", "apns-topic": "com.example.other"}})
-		if g.status != 400 || g.reason() != "BadTopic" && g.reason() != "TopicDisallowed" {
-			t.Errorf("foreign topic: %d %s", g.status, g.reason())
-		}
-	})
+	for badTopic, foreign := range map[bool]string{false: "TopicDisallowed", true: "BadTopic"} {
+		inBubble(t, Options{StreamsMax: 77, CertificateBadTopic: badTopic}, func(h *host) {
+			cert := must(h.ca.Client("Apple Push Services: "+testTopic, testTopic))(t)
+			p := h.dialWith(&tls.Config{NextProtos: []string{"h2"}, Certificates: []tls.Certificate{cert}})
+			defer p.close()
+			if got := p.limits(); len(got) != 1 || got[0] != 77 {
+				t.Errorf("a certificate connection starts with the limits %v", got)
+			}
+			p.want(p.push(ask{header: map[string]string{"authorization": "-", "apns-topic": "-"}}), 200, "")
+			if e := h.lastPush(); e.Detail["certificate"] != testTopic {
+				t.Errorf("journal %v", e.Detail)
+			}
+			p.want(p.push(ask{header: map[string]string{"authorization": "-", "apns-topic": "com.example.other"}}), 400, foreign)
+			p.want(p.push(ask{header: map[string]string{"authorization": "bearer nonsense"}}), 200, "") // a token is not looked at
+		})
+	}
 }
 
+// Checklist push 36.
 func TestA36ABadCertificateIsAGoAwayWithoutAnAnswer(t *testing.T) {
 	stranger := must(testcertNew(t).Client("stranger", testTopic))(t)
 	inBubble(t, Options{ClientCAs: testcertNew(t).Pool()}, func(h *host) {
@@ -352,6 +378,7 @@ func TestA36ABadCertificateIsAGoAwayWithoutAnAnswer(t *testing.T) {
 	})
 }
 
+// Checklist push 48, 49.
 func TestA48And49BadPayloadsAreAcceptedAndNoted(t *testing.T) {
 	for body, want := range map[string]string{
 		`no json`:                             "not an object with aps",

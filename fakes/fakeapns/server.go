@@ -30,6 +30,7 @@ type Server struct {
 	ids      *rand.Rand
 	answers  uint64 // decided so far: numbers the draws of latency and misbehaviour
 	drawn    uint64 // requests that a hostile server drew for
+	sent     uint64 // accepted pushes whose way to the device was drawn
 	seen     uint64 // connections so far
 	max      uint32 // streams of a trusted connection
 	latency  time.Duration
@@ -50,7 +51,7 @@ type held struct {
 	r *request
 }
 
-// Start serves on o.Listener until Close, which closes the listener too.
+// Start serves on o.Listener and o.Further until Close, which closes them too.
 func Start(o Options) (*Server, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -65,14 +66,21 @@ func Start(o Options) (*Server, error) {
 	for _, k := range o.Keys {
 		s.keys[k.KeyID] = k
 	}
-	s.group.Go(s.accept)
+	for _, l := range s.listeners() {
+		s.group.Go(func() { s.accept(l) })
+	}
 	return s, nil
+}
+
+// listeners are all of the server's ports.
+func (s *Server) listeners() []net.Listener {
+	return append([]net.Listener{s.o.Listener}, s.o.Further...)
 }
 
 // Addr is where the server listens.
 func (s *Server) Addr() net.Addr { return s.o.Listener.Addr() }
 
-// Close closes the listener and all connections and returns when every
+// Close closes the listeners and all connections and returns when every
 // goroutine has ended. It may be called more than once.
 func (s *Server) Close() error {
 	s.mu.Lock()
@@ -81,8 +89,10 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	var err error
 	if !again {
-		if err = s.o.Listener.Close(); errors.Is(err, net.ErrClosed) {
-			err = nil
+		for _, l := range s.listeners() {
+			if e := l.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
+				err = errors.Join(err, e)
+			}
 		}
 		s.CutConnections()
 	}
@@ -96,9 +106,9 @@ func (s *Server) Close() error {
 // acceptPause keeps a listener that fails for a moment from spinning.
 const acceptPause = 10 * time.Millisecond
 
-func (s *Server) accept() {
+func (s *Server) accept(l net.Listener) {
 	for {
-		raw, err := s.o.Listener.Accept()
+		raw, err := l.Accept()
 		if err != nil {
 			s.mu.Lock()
 			closed := s.closed

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
+// Checklist push 1.
 func TestA01BothTLSVersionsAreSpoken(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
@@ -27,6 +28,7 @@ func TestA01BothTLSVersionsAreSpoken(t *testing.T) {
 	}
 }
 
+// Checklist push 2.
 func TestA02ClientsWithoutH2InALPNAreServedHTTP2(t *testing.T) {
 	for _, alpn := range [][]string{nil, {"http/1.1"}} {
 		t.Run(fmt.Sprint(alpn), func(t *testing.T) {
@@ -42,6 +44,7 @@ func TestA02ClientsWithoutH2InALPNAreServedHTTP2(t *testing.T) {
 	}
 }
 
+// Checklist push 3, 4.
 func TestA03And04SettingsComeBeforeTheClientSpeaks(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		raw, c := h.dialTLS(nil)
@@ -59,6 +62,7 @@ func TestA03And04SettingsComeBeforeTheClientSpeaks(t *testing.T) {
 	})
 }
 
+// Checklist push 5.
 func TestA05TheConnectionWindowIsGivenBack(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial().trusted()
@@ -75,6 +79,7 @@ func TestA05TheConnectionWindowIsGivenBack(t *testing.T) {
 	})
 }
 
+// Checklist push 5.
 func TestA05ALongBodyGetsItsStreamWindowBackAndIs413(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial().trusted()
@@ -88,6 +93,7 @@ func TestA05ALongBodyGetsItsStreamWindowBackAndIs413(t *testing.T) {
 	})
 }
 
+// Checklist push 6.
 func TestA06SuccessIsOneHeadersFrame(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial()
@@ -98,6 +104,7 @@ func TestA06SuccessIsOneHeadersFrame(t *testing.T) {
 	})
 }
 
+// Checklist push 7.
 func TestA07AnErrorIsHeadersAndOneDataFrame(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial()
@@ -109,6 +116,7 @@ func TestA07AnErrorIsHeadersAndOneDataFrame(t *testing.T) {
 	})
 }
 
+// Checklist push 7.
 func TestA07AnErrorBodyWaitsForTheClientsWindow(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial()
@@ -127,6 +135,7 @@ func TestA07AnErrorBodyWaitsForTheClientsWindow(t *testing.T) {
 	})
 }
 
+// Checklist push 8.
 func TestA08TheSlotIsFreeBeforeTheAnswerIsSeen(t *testing.T) {
 	inBubble(t, Options{StreamsMax: 1, EnforceAtOnce: true}, func(h *host) {
 		p := h.dial()
@@ -139,6 +148,7 @@ func TestA08TheSlotIsFreeBeforeTheAnswerIsSeen(t *testing.T) {
 	})
 }
 
+// Checklist push 9.
 func TestA09PingsAreAnsweredWhileAnswersAreStalled(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial()
@@ -159,6 +169,7 @@ func TestA09PingsAreAnsweredWhileAnswersAreStalled(t *testing.T) {
 	})
 }
 
+// Checklist push 10.
 func TestA10UnknownFramesPriorityContinuationAndPaddingAreTaken(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial()
@@ -182,6 +193,7 @@ func TestA10UnknownFramesPriorityContinuationAndPaddingAreTaken(t *testing.T) {
 	})
 }
 
+// Checklist push 10.
 func TestA10AHeaderListOverTheLimitResetsItsStreamOnly(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial()
@@ -206,6 +218,7 @@ func TestA10AMalformedHeaderResetsItsStreamOnly(t *testing.T) {
 	})
 }
 
+// Checklist push 11.
 func TestA11AResetByTheClientFreesTheSlotAndIsNotAnswered(t *testing.T) {
 	inBubble(t, Options{StreamsMax: 1, EnforceAtOnce: true, Latency: time.Second}, func(h *host) {
 		p := h.dial()
@@ -226,6 +239,7 @@ func TestA11AResetByTheClientFreesTheSlotAndIsNotAnswered(t *testing.T) {
 	})
 }
 
+// Checklist push 11.
 func TestA11AThousandStreamsOnEachOfManyConnections(t *testing.T) {
 	const conns, streams = 20, 1000
 	inBubble(t, Options{Latency: time.Second}, func(h *host) {
@@ -257,6 +271,7 @@ func TestA11AThousandStreamsOnEachOfManyConnections(t *testing.T) {
 	})
 }
 
+// Checklist push 11.
 func TestA11StreamIDsGoUpToTheirEnd(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		p := h.dial().trusted()
@@ -266,6 +281,7 @@ func TestA11StreamIDsGoUpToTheirEnd(t *testing.T) {
 	})
 }
 
+// Checklist push 12.
 func TestA12AClientCertificateIsAskedForAndNotRequired(t *testing.T) {
 	inBubble(t, Options{}, func(h *host) {
 		asked := false

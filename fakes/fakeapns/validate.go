@@ -79,7 +79,7 @@ func headerRule(_ *Server, _ *conn, r *request) verdict {
 
 // topicRule checks the topic against the push type and against what the
 // provider may push to.
-func topicRule(_ *Server, c *conn, r *request) verdict {
+func topicRule(s *Server, c *conn, r *request) verdict {
 	topic := r.header["apns-topic"]
 	if topic == "" && c.certified {
 		topic = c.certTopic
@@ -92,10 +92,13 @@ func topicRule(_ *Server, c *conn, r *request) verdict {
 		return refuse("BadTopic")
 	}
 	if c.certified {
-		if c.certTopic != "" && base != c.certTopic {
-			return refuse("TopicDisallowed")
+		switch {
+		case c.certTopic == "" || base == c.certTopic:
+			return verdict{}
+		case s.o.CertificateBadTopic:
+			return refuse("BadTopic")
 		}
-		return verdict{}
+		return refuse("TopicDisallowed")
 	}
 	if allowed := c.auth.key.Topics; len(allowed) > 0 && !slices.Contains(allowed, base) {
 		return refuse("TopicDisallowed")

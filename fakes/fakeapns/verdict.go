@@ -22,6 +22,7 @@ type verdict struct {
 	fault        string // that struck
 	delay        time.Duration
 	cut          bool // accepted, and the answer is lost with the connection
+	half         bool // the connection ends in the middle of the answer
 	last         bool // the connection ends after this answer
 	limit        uint32
 }

@@ -22,18 +22,21 @@
 // must be wrapped by whoever serves it.
 //
 // Probe is the handler for plain HTTP on port 80, where only a redirect may be
-// found; Trap is one for names that nobody may ever contact.
+// found; Trap is one for names that nobody may ever contact, Stranger one for a
+// host that a redirect leads to and that must not be told a password.
 //
 // # Journal
 //
 // Server "autodiscover". Kind "request": Operation GetUserSettings, POX, v2,
-// probe or other; Mailbox the first address asked about; Status; Reason the
-// error code at response level; Detail users, answered, host, path, agent and
-// concurrent (requests in progress). Kind "violation": what a careful client
-// never does — credentials, a cookie or a body over plain HTTP
-// ("plain-http-credentials", "plain-http-cookie", "plain-http-body"), any
-// request to a trap ("trap"), a bearer token without X-AnchorMailbox
-// ("anchor-missing").
+// probe, stranger or other; Mailbox the first address asked about; Account;
+// Conn; Status; Reason the error code at response level; Detail users, answered,
+// addresses (those asked about), method, scheme (http or https), host, path,
+// auth (how the account was authenticated), anchor, agent and concurrent
+// (requests in progress). Kind "violation": what a careful client never does —
+// credentials, a cookie or a body over plain HTTP ("plain-http-credentials",
+// "plain-http-cookie", "plain-http-body"), any request to a trap ("trap",
+// "trap-credentials"), credentials for a stranger ("stranger-credentials"), a
+// bearer token without X-AnchorMailbox ("anchor-missing").
 //
 // # Faults
 //
@@ -45,6 +48,8 @@
 //	autodiscover.redirect       redirect to argument to; argument status (302)
 //	autodiscover.redirect-http  302 to the same path over plain HTTP
 //	autodiscover.redirect-loop  302 to the request's own URL
+//	autodiscover.redirect-chain  302 to the same path again and again, with ?hop=n; argument hops (11)
+//	autodiscover.probe          the plain HTTP probe; arguments to, status (302)
 //
 // Asked after authentication with the account and the first address as scope:
 //
@@ -70,6 +75,14 @@
 //	autodiscover-url-http      RedirectUrl over plain HTTP
 //	autodiscover-url-foreign   RedirectUrl to a host of another domain
 //
-// It does not do: GetDomainSettings, federation (wssecurity), Exchange 2007,
-// SCP records in Active Directory, DNS.
+// # DNS
+//
+// DNS looks up what clients look up around it, SRV records included. Neither the
+// simulated networks nor cmd/fakes need it; a client with a resolver of its own
+// can be pointed at it.
+//
+// # Not modelled
+//
+// GetDomainSettings, federation (wssecurity), Exchange 2007, SCP records in
+// Active Directory.
 package fakeautodiscover

@@ -106,6 +106,10 @@ const (
 	// LargeBytesDefault and SlowDefault are the arguments of their faults.
 	LargeBytesDefault = 10 << 20
 	SlowDefault       = 10 * time.Second
+	// HopsDefault is one redirect more than a client should follow.
+	HopsDefault = 11
+	// AddressesRecordedMax bounds the addresses of one journal entry.
+	AddressesRecordedMax = 1000
 )
 
 // nobody is the empty directory.

@@ -83,9 +83,9 @@ func (s *Server) interrupted(w http.ResponseWriter, r *http.Request) bool {
 	scope := fault.Scope{Server: "autodiscover"}
 	own := "://" + r.Host + r.URL.Path
 	redirect := func(f fault.Fault, to string, status int) bool {
+		s.record(r, journal.Entry{Operation: "other", Status: status, Fault: f.Name})
 		w.Header().Set("Location", to)
 		w.WriteHeader(status)
-		s.record(r, journal.Entry{Operation: "other", Status: status, Fault: f.Name})
 		return true
 	}
 	if f, ok := s.options.Faults.Strikes("autodiscover.503", scope); ok {
@@ -110,6 +110,12 @@ func (s *Server) interrupted(w http.ResponseWriter, r *http.Request) bool {
 	}
 	if f, ok := s.options.Faults.Strikes("autodiscover.redirect-loop", scope); ok {
 		return redirect(f, "https"+own, http.StatusFound)
+	}
+	if f, ok := s.options.Faults.Strikes("autodiscover.redirect-chain", scope); ok {
+		hop, _ := strconv.Atoi(r.URL.Query().Get("hop")) // none: the first
+		if hop < f.Int("hops", HopsDefault) {
+			return redirect(f, "https"+own+"?hop="+strconv.Itoa(hop+1), http.StatusFound)
+		}
 	}
 	return false
 }
@@ -158,14 +164,18 @@ func (s *Server) style() Style {
 // record appends a request to the journal.
 func (s *Server) record(r *http.Request, e journal.Entry) {
 	e.Server, e.Kind, e.Conn = "autodiscover", "request", iisauth.ConnOf(r)
-	if id, ok := iisauth.IdentityOf(r); ok {
-		e.Account = id.Account
-	}
 	e.Mailbox = strings.ToLower(e.Mailbox)
 	if e.Detail == nil {
 		e.Detail = map[string]string{}
 	}
-	e.Detail["host"], e.Detail["path"], e.Detail["agent"] = r.Host, r.URL.Path, r.UserAgent()
+	if id, ok := iisauth.IdentityOf(r); ok {
+		e.Account, e.Detail["auth"] = id.Account, id.Scheme
+	}
+	e.Detail["scheme"] = "http"
+	if r.TLS != nil {
+		e.Detail["scheme"] = "https"
+	}
+	e.Detail["method"], e.Detail["host"], e.Detail["path"], e.Detail["agent"] = r.Method, r.Host, r.URL.Path, r.UserAgent()
 	e.Detail["concurrent"] = strconv.FormatInt(s.concurrent.Load(), 10)
 	s.options.Journal.Append(e)
 	s.options.Logger.DebugContext(r.Context(), "autodiscover", "operation", e.Operation, "status", e.Status, "reason", e.Reason)

@@ -2,6 +2,7 @@ package fakeautodiscover
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -164,6 +165,7 @@ func (r reply) value(i int, name string) string {
 	return ""
 }
 
+// Checklist autodiscover 11, 18, 19.
 func TestUsersOfABatchAreAnsweredByPosition(t *testing.T) {
 	w := start(t, Options{})
 	_, r := w.soap(t, request(t, []string{"ADA@contoso.test", "brook@contoso.test", "nobody@contoso.test", "cleo@contoso.test", "dora@contoso.test", "a.marsh@contoso.test"}, allSettings))
@@ -198,6 +200,7 @@ func TestUsersOfABatchAreAnsweredByPosition(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 12, 13.
 func TestOnlyRequestedSettingsComeInAnotherOrder(t *testing.T) {
 	w := start(t, Options{})
 	_, r := w.soap(t, request(t, []string{"ada@contoso.test"}, []string{"GroupingInformation", "ExternalEwsUrl", "UserDisplayName", "Wallpaper", "ActiveDirectoryServer"}))
@@ -214,6 +217,7 @@ func TestOnlyRequestedSettingsComeInAnotherOrder(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 16.
 func TestExchange2010KnowsNoGrouping(t *testing.T) {
 	w := start(t, Options{Version: ServerVersion{Major: 14, Minor: 3, Label: "Exchange2010_SP2"}})
 	_, r := w.soap(t, request(t, []string{"ada@contoso.test"}, []string{"GroupingInformation"}))
@@ -222,6 +226,7 @@ func TestExchange2010KnowsNoGrouping(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 17.
 func TestMovedMailboxHasOtherSettingsAtOnce(t *testing.T) {
 	d := directory()
 	w := start(t, Options{Directory: d})
@@ -233,6 +238,7 @@ func TestMovedMailboxHasOtherSettingsAtOnce(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 7, 9, 10.
 func TestRequestsAreReadStrictly(t *testing.T) {
 	good := request(t, []string{"ada@contoso.test"}, allSettings)
 	three := request(t, []string{"a@x", "b@x", "c@x"}, allSettings)
@@ -279,6 +285,7 @@ func TestRequestsAreReadStrictly(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 4, 8.
 func TestTransportRules(t *testing.T) {
 	w := start(t, Options{})
 	good := request(t, []string{"ada@contoso.test"}, allSettings)
@@ -302,6 +309,7 @@ func TestTransportRules(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 14, 15.
 func TestStylesMeanTheSame(t *testing.T) {
 	for i, style := range []Style{{}, {Declaration: true, OpenEmpty: true}, {Prefix: "q", Reverse: true}, {Unasked: true, Prefix: "q"}} {
 		w := start(t, Options{Style: style})
@@ -327,6 +335,7 @@ func TestStylesMeanTheSame(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 23.
 func TestMisbehavingAddressesNeedNoSetup(t *testing.T) {
 	w := start(t, Options{})
 	_, r := w.soap(t, request(t, []string{
@@ -341,6 +350,7 @@ func TestMisbehavingAddressesNeedNoSetup(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 28-30.
 func TestFaultsOfTheServiceStrike(t *testing.T) {
 	body := request(t, []string{"ada@contoso.test", "brook@contoso.test", "cloud@contoso.test"}, allSettings)
 	for _, c := range []struct {
@@ -384,6 +394,7 @@ func TestFaultsOfTheServiceStrike(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 27.
 func TestServerBusyHasTheObservedForm(t *testing.T) {
 	w := start(t, Options{})
 	if _, err := w.faults.Add(fault.Fault{Name: "autodiscover.busy"}); err != nil {
@@ -395,6 +406,7 @@ func TestServerBusyHasTheObservedForm(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 22, 29.
 func TestFaultsBeforeAuthenticationStrike(t *testing.T) {
 	for _, c := range []struct {
 		fault    fault.Fault
@@ -422,6 +434,7 @@ func TestFaultsBeforeAuthenticationStrike(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 29.
 func TestBrokenAnswersReachTheClientBroken(t *testing.T) {
 	w := start(t, Options{})
 	server := httptest.NewServer(w)
@@ -448,6 +461,7 @@ func TestBrokenAnswersReachTheClientBroken(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 27.
 func TestBudgetMakesTheServerBusyUntilItRefills(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, Options{BudgetBurst: 2, BudgetPerSecond: 1})
@@ -463,6 +477,7 @@ func TestBudgetMakesTheServerBusyUntilItRefills(t *testing.T) {
 	})
 }
 
+// Checklist autodiscover 3, 6.
 func TestSiteAuthenticatesAndTheProbeShowsCapabilities(t *testing.T) {
 	site := iisauth.New(iisauth.Options{
 		Directory: iisauth.Accounts{{User: "svc", NetBIOS: "CONTOSO", Password: "pw-of-svc"}},
@@ -511,6 +526,7 @@ func pox(address string) string {
 		`</EMailAddress><AcceptableResponseSchema>` + nsPOXResponse + `</AcceptableResponseSchema></Request></Autodiscover>`
 }
 
+// Checklist autodiscover 32.
 func TestPOXAnswersOneUser(t *testing.T) {
 	w := start(t, Options{})
 	const path = "https://x/autodiscover/autodiscover.xml"
@@ -550,6 +566,7 @@ func TestPOXAnswersOneUser(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 33.
 func TestVersion2TellsAURLAndNothingElse(t *testing.T) {
 	w := start(t, Options{})
 	for path, c := range map[string]struct {
@@ -582,6 +599,7 @@ func TestVersion2TellsAURLAndNothingElse(t *testing.T) {
 	}
 }
 
+// Checklist autodiscover 2, 26.
 func TestPlainHTTPRedirectsAndRecordsSecrets(t *testing.T) {
 	w := start(t, Options{ProbeRedirect: "https://mail.contoso.test/autodiscover/autodiscover.xml"})
 	get := func(handler http.Handler, change func(*http.Request)) *http.Response {
@@ -654,19 +672,46 @@ func BenchmarkBatchOf100Of15000(b *testing.B) {
 	}
 }
 
-func FuzzRead(f *testing.F) {
+// FuzzRequest: whatever comes in, there is an answer within a second, it is
+// well-formed XML, and what is no envelope is answered by a fault.
+func FuzzRequest(f *testing.F) {
 	b, err := os.ReadFile("testdata/getusersettings_request.xml")
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(b)
-	f.Add([]byte("<a/>"))
-	s := New(Options{Directory: users{}})
-	f.Fuzz(func(t *testing.T, document []byte) {
-		n, err := parse(bytes.NewReader(document))
-		if err != nil {
-			return
+	good := strings.NewReplacer("{users}", "<a:User><a:Mailbox>ada@contoso.test</a:Mailbox></a:User>", "{settings}", "<a:Setting>ExternalEwsUrl</a:Setting>").Replace(string(b))
+	for _, seed := range []string{good, string(b), "", "<a/>", "\ufeff<a/><b/>", "<!DOCTYPE x [<!ENTITY a 'b'>]><x>&a;</x>", good[:len(good)/2], pox("ada@contoso.test"), pox("")} {
+		f.Add([]byte(seed), true)
+		f.Add([]byte(seed), false)
+	}
+	s := New(Options{Directory: directory()})
+	f.Fuzz(func(t *testing.T, document []byte, soap bool) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		path := pathPOX
+		if soap {
+			path = pathSOAP
 		}
-		_, _ = s.read(n)
+		r := httptest.NewRequestWithContext(ctx, "POST", path, bytes.NewReader(document))
+		r.Header.Set("Content-Type", "text/xml")
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if ctx.Err() != nil {
+			t.Fatal("no answer within a second")
+		}
+		var answer struct{ XMLName xml.Name }
+		if err := xml.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+			t.Fatalf("%d: %v in %s", w.Code, err, w.Body)
+		}
+		isFault := bytes.Contains(w.Body.Bytes(), []byte("<s:Fault>"))
+		if isFault != (w.Code == 500) || !isFault && w.Code != 200 {
+			t.Fatalf("%d with %s", w.Code, w.Body)
+		}
+		var envelope struct {
+			XMLName xml.Name `xml:"http://schemas.xmlsoap.org/soap/envelope/ Envelope"`
+		}
+		if soap && !isFault && xml.Unmarshal(document, &envelope) != nil {
+			t.Fatalf("no envelope, and the answer is %s", w.Body)
+		}
 	})
 }

@@ -153,7 +153,10 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request, status int, reaso
 func (s *Server) recordSOAP(r *http.Request, q getUserSettings, status int, reason, struck string, answered int) {
 	e := journal.Entry{
 		Operation: operationSOAP, Status: status, Reason: reason, Fault: struck,
-		Detail: map[string]string{"users": strconv.Itoa(len(q.users)), "answered": strconv.Itoa(answered), "anchor": r.Header.Get("X-AnchorMailbox")},
+		Detail: map[string]string{
+			"users": strconv.Itoa(len(q.users)), "answered": strconv.Itoa(answered), "anchor": r.Header.Get("X-AnchorMailbox"),
+			"addresses": strings.Join(q.users[:min(len(q.users), AddressesRecordedMax)], " "),
+		},
 	}
 	if len(q.users) > 0 {
 		e.Mailbox = q.users[0]

@@ -41,4 +41,8 @@
 //
 // It does not do: users, refresh tokens, the v1.0 endpoint, managed identities,
 // sovereign clouds.
+//
+// # Not modelled, by number
+//
+//	auth 34: because a token is looked at when a request begins, so a stream outlives it; nothing ends a stream for its token
 package fakeentra

@@ -137,6 +137,7 @@ func form(pairs ...string) url.Values {
 	return v
 }
 
+// Checklist auth 28.
 func TestSecretGetsATokenThatExchangeAccepts(t *testing.T) {
 	w := start(t, Options{ExpiresIn: 90 * time.Minute, RefreshIn: 45 * time.Minute})
 	for _, name := range []string{tenantID, strings.ToUpper(tenantID), domain} {
@@ -156,6 +157,7 @@ func TestSecretGetsATokenThatExchangeAccepts(t *testing.T) {
 	}
 }
 
+// Checklist push 65.
 func TestTokenForWNSIsNoneForExchange(t *testing.T) {
 	w := start(t, Options{})
 	_, _, answer := w.post(t, tenantID, form("scope", ResourceWNS+"/.default"), nil)
@@ -169,6 +171,7 @@ func TestTokenForWNSIsNoneForExchange(t *testing.T) {
 	}
 }
 
+// Checklist auth 25.
 func TestClientMayUseABasicHeader(t *testing.T) {
 	w := start(t, Options{})
 	status, _, answer := w.post(t, tenantID, form("client_id", "", "client_secret", ""), func(r *http.Request) {
@@ -179,6 +182,7 @@ func TestClientMayUseABasicHeader(t *testing.T) {
 	}
 }
 
+// Checklist auth 24.
 func TestRefusalsHaveTheirStatusNameAndCode(t *testing.T) {
 	w := start(t, Options{Apps: []App{
 		{ClientID: clientID, Tenant: tenantID, Secret: secret},
@@ -269,6 +273,7 @@ func assertion(t *testing.T, alg string, cert *x509.Certificate, key *rsa.Privat
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
+// Checklist auth 26.
 func TestAssertionIsVerifiedInFull(t *testing.T) {
 	cert, key := rsaCertificate(t)
 	stranger, strangerKey := rsaCertificate(t)
@@ -312,6 +317,7 @@ func TestAssertionIsVerifiedInFull(t *testing.T) {
 	}
 }
 
+// Checklist auth 24, 26, 27.
 func TestMSALGetsTokensBySecretAndByCertificate(t *testing.T) {
 	cert, key := rsaCertificate(t)
 	w := start(t, Options{Apps: []App{{ClientID: clientID, Tenant: tenantID, Secret: secret, Certificates: []*x509.Certificate{cert}}}})
@@ -368,6 +374,7 @@ func TestMSALReportsTheErrorOfAWrongSecret(t *testing.T) {
 	}
 }
 
+// Checklist auth 30.
 func TestVerifierRefusesWhatIsNotAGoodToken(t *testing.T) {
 	w := start(t, Options{})
 	app := App{ClientID: clientID, Roles: map[string][]string{ResourceExchange: {RoleFullAccess}}}
@@ -401,6 +408,7 @@ func TestVerifierRefusesWhatIsNotAGoodToken(t *testing.T) {
 	}
 }
 
+// Checklist auth 28.
 func TestTokensExpireOnTheFakeClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Options{Tenants: []Tenant{tenant}})
@@ -419,6 +427,7 @@ func TestTokensExpireOnTheFakeClock(t *testing.T) {
 	})
 }
 
+// Checklist auth 29 in part: a certificate of another name is the listener's.
 func TestFaultsStrikeTokenRequests(t *testing.T) {
 	w := start(t, Options{})
 	for _, c := range []struct {

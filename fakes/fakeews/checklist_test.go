@@ -3,14 +3,21 @@ package fakeews
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mailbell/fakes/exchange"
@@ -19,8 +26,11 @@ import (
 	"mailbell/fakes/journal"
 )
 
-// checklist is the conformance checklist of the fake: every number has a row
-// here or a reason in elsewhere.
+// checklist is the conformance checklist of the fake (package conformance). A
+// row runs with the version its set-up names, or with each there is, or with
+// each since the one it is from.
+//
+// Checklist ews: by row [all].
 var checklist = []struct {
 	number int
 	name   string
@@ -43,6 +53,7 @@ var checklist = []struct {
 		r := s.post(ask{account: "-"}, "")
 		want(t, "status", r.status, 401)
 		want(t, "schemes", len(r.header["Www-Authenticate"]), 2)
+		want(t, "connection", r.header.Get("Connection"), "")
 	}},
 	{3, "Expect: 100-continue is answered, a stream is never compressed", setup{}, func(t *testing.T, s *site) {
 		s.client.Transport.(*http.Transport).ExpectContinueTimeout = time.Hour
@@ -65,6 +76,9 @@ var checklist = []struct {
 		if regexp.MustCompile(`>\s+<`).MatchString(r.body) {
 			t.Error("white space between elements")
 		}
+	}},
+	{4, "ServerVersionInfo of 2010", setup{organisation: exchange.Options{Version: exchange.V2010SP2}}, func(t *testing.T, s *site) {
+		contains(t, "answer", s.post(ask{as: ada}, getFolderRequest(inbox)).body, `MajorVersion="14" MinorVersion="3" MajorBuildNumber="123" MinorBuildNumber="3" Version="Exchange2010_SP2"`)
 	}},
 	{5, "Subscribe answers an id and no watermark", setup{}, func(t *testing.T, s *site) {
 		r := s.post(ask{as: ada}, subscribeRequest(inbox, "NewMailEvent"))
@@ -108,7 +122,7 @@ var checklist = []struct {
 				t.Fatal(err)
 			}
 			text := string(chunk[:size])
-			const begin = `<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><soap11:Header xmlns:soap11="http://schemas.xmlsoap.org/soap/envelope/"><ServerVersionInfo MajorVersion="15" `
+			const begin = `<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/"><soap11:Header xmlns:soap11="http://schemas.xmlsoap.org/soap/envelope/"><ServerVersionInfo MajorVersion="1`
 			if !strings.HasPrefix(text, begin) || !strings.HasSuffix(text, `</soap11:Body></Envelope>`) {
 				t.Errorf("chunk %d: %s", i, text)
 			}
@@ -117,8 +131,10 @@ var checklist = []struct {
 	}},
 	{7, "the first message is OK, at once", setup{}, func(t *testing.T, s *site) {
 		began := time.Now()
-		st := s.open(ask{as: ada}, 1, s.subscribe(ada)).ok()
+		st := s.open(ask{as: ada}, 1, s.subscribe(ada))
 		defer st.close()
+		m := st.must()
+		want(t, "class, code, status, events", fmt.Sprint(m.Class, m.Code, m.Status, len(m.Events)), "SuccessNoErrorOK0")
 		if time.Since(began) > time.Second {
 			t.Errorf("it took %v", time.Since(began))
 		}
@@ -133,11 +149,23 @@ var checklist = []struct {
 		m := a.must()
 		want(t, "all", m.kinds(), "CreatedEvent NewMailEvent ModifiedEvent")
 		want(t, "unread", m.Events[0].Events[2].Unread, "1")
+		folder := regexp.MustCompile(`<t:ModifiedEvent><t:TimeStamp>[^<]+</t:TimeStamp><t:FolderId Id="AQMk[^"]+" ChangeKey="[^"]+"/><t:ParentFolderId Id="AQMk[^"]+" ChangeKey="[^"]+"/><t:UnreadCount>1</t:UnreadCount></t:ModifiedEvent>`)
+		if !folder.MatchString(a.raw.String()) {
+			t.Errorf("the folder's event: %s", a.raw)
+		}
 		m = b.must()
 		want(t, "one", m.kinds(), "NewMailEvent")
 		want(t, "item", m.Events[0].Events[0].Item.ID, item)
 		want(t, "time", m.Events[0].Events[0].Time, time.Now().UTC().Format("2006-01-02T15:04:05Z"))
 		contains(t, "event", b.raw.String(), "<t:NewMailEvent><t:TimeStamp>", `<t:ItemId Id="`+item+`" ChangeKey="CQAAABY`, `<t:ParentFolderId Id="AQMk`)
+	}},
+	{8, "an event is told after the event latency", setup{fake: Options{Latency: 3 * time.Second}}, func(t *testing.T, s *site) {
+		st := s.open(ask{as: ada}, 1, s.subscribe(ada)).ok()
+		defer st.close()
+		began := time.Now()
+		s.mail(ada, "x")
+		want(t, "event", st.must().kinds(), "NewMailEvent")
+		want(t, "after", time.Since(began), 3*time.Second)
 	}},
 	{9, "namespaces of notifications; no watermarks; status and events apart", setup{}, func(t *testing.T, s *site) {
 		id := s.subscribe(ada)
@@ -261,6 +289,22 @@ var checklist = []struct {
 		want(t, "next", st.must().Status, "Closed")
 		st.close()
 	}},
+	{16, "heartbeats of profile real are irregular, never late", setup{fake: Options{Profile: faults.Real}}, func(t *testing.T, s *site) {
+		st := s.open(ask{as: ada}, 30, s.subscribe(ada)).ok()
+		defer st.close()
+		seen := map[time.Duration]bool{}
+		for range 10 {
+			began := time.Now()
+			want(t, "heartbeat", st.must().Status, "OK")
+			took := time.Since(began)
+			if seen[took] = true; took > HeartbeatDefault || took < HeartbeatDefault*8/10 {
+				t.Errorf("after %v", took)
+			}
+		}
+		if len(seen) < 5 {
+			t.Errorf("regular: %v", seen)
+		}
+	}},
 	{17, "at most 50 events a notification; subscriptions share an envelope", setup{}, func(t *testing.T, s *site) {
 		a, b := s.subscribe(ada), s.subscribe(bob)
 		for i := range 120 {
@@ -295,6 +339,7 @@ var checklist = []struct {
 		}
 	}},
 	{19, "more than 200 ids", setup{}, func(t *testing.T, s *site) {
+		s.org.SetThrottling(false)
 		ids := make([]string, 201)
 		for i := range ids {
 			ids[i] = s.subscribe(ada)
@@ -302,7 +347,12 @@ var checklist = []struct {
 		want(t, "201", s.post(ask{as: ada}, streamRequest(1, ids...)).code(), "ErrorInvalidRequest")
 		s.open(ask{as: ada}, 1, ids[:200]...).ok().close()
 	}},
-	{20, "unknown and foreign ids end the stream; good ones get nothing", setup{organisation: exchange.Options{Servers: []string{"ex01", "ex02"}}}, func(t *testing.T, s *site) {
+	{19, "the fault for more than 200 ids can be chosen", setup{fake: Options{TooManyIDs: "ErrorSchemaValidation"}}, func(t *testing.T, s *site) {
+		r := s.post(ask{as: ada}, streamRequest(1, strings.Split(strings.Repeat("x ", 201), " ")[:201]...))
+		want(t, "status", r.status, 500)
+		want(t, "201", r.code(), "ErrorSchemaValidation")
+	}},
+	{20, "unknown and foreign ids end the stream; good ones get nothing", setup{from: exchange.V2013, organisation: exchange.Options{Servers: []string{"ex01", "ex02"}}}, func(t *testing.T, s *site) {
 		good := s.subscribe(ada)
 		s.mail(ada, "waiting")
 		foreign := s.subscribe(bob)
@@ -328,6 +378,21 @@ var checklist = []struct {
 		st := s.open(ask{as: ada}, 1, good).ok()
 		defer st.close()
 		want(t, "still waiting", st.must().kinds(), "NewMailEvent")
+	}},
+	{20, "unknown ids in 2010", setup{organisation: exchange.Options{Version: exchange.V2010SP2}}, func(t *testing.T, s *site) {
+		lost := s.subscribe(ada)
+		if err := s.org.RestartServer("ex01"); err != nil {
+			t.Fatal(err)
+		}
+		good := s.subscribe(ada)
+		for id, code := range map[string]string{"AAA-": "ErrorInvalidSubscription", lost: "ErrorSubscriptionNotFound"} {
+			st := s.open(ask{as: ada}, 1, good, id)
+			m := st.must()
+			want(t, "code", m.Code, code)
+			want(t, "ids", strings.Join(m.Bad, " "), id)
+			want(t, "then", st.must().Status, "Closed")
+			st.close()
+		}
 	}},
 	{21, "a second stream takes an id from the first", setup{}, func(t *testing.T, s *site) {
 		a, b := s.subscribe(ada), s.subscribe(bob)
@@ -381,13 +446,30 @@ var checklist = []struct {
 		st.close()
 	}},
 	{26, "a client that goes keeps its place until the next write", setup{organisation: exchange.Options{Version: exchange.V2013}}, func(t *testing.T, s *site) {
+		var ids []string
+		for range 3 {
+			id := s.subscribe(ada)
+			s.open(ask{as: ada}, 30, id).ok().close()
+			ids = append(ids, id)
+		}
+		id := s.subscribe(ada)
+		after(HeartbeatDefault - time.Second)
+		want(t, "fourth", s.post(ask{as: ada}, streamRequest(30, id)).code(), "ErrorExceededConnectionCount")
+		after(time.Second)
+		s.open(ask{as: ada}, 1, id).ok().close()
+		kept := s.mail(ada, "for the subscriptions of those who went")
+		st := s.open(ask{as: bob}, 1, ids...).ok()
+		defer st.close()
+		m := st.must()
+		want(t, "subscriptions that live", len(m.Events), 3)
+		want(t, "item", m.Events[0].Events[0].Item.ID, kept)
+	}},
+	{26, "a place that is free as soon as the client has gone, if asked", setup{fake: Options{FreeAbandoned: true}, organisation: exchange.Options{Version: exchange.V2013}}, func(t *testing.T, s *site) {
 		for range 3 {
 			s.open(ask{as: ada}, 30, s.subscribe(ada)).ok().close()
 		}
-		id := s.subscribe(ada)
-		want(t, "fourth", s.post(ask{as: ada}, streamRequest(30, id)).code(), "ErrorExceededConnectionCount")
-		after(HeartbeatDefault)
-		s.open(ask{as: ada}, 1, id).ok().close()
+		after(0)
+		s.open(ask{as: ada}, 1, s.subscribe(ada)).ok().close()
 	}},
 	{27, "a restart cuts streams without Closed and forgets ids", setup{}, func(t *testing.T, s *site) {
 		id := s.subscribe(ada)
@@ -422,6 +504,15 @@ var checklist = []struct {
 		s.org.SetThrottling(false)
 		s.subscribe(ada)
 	}},
+	{31, "more than 5000 subscriptions of a mailbox in 2013", setup{organisation: exchange.Options{Version: exchange.V2013}}, func(t *testing.T, s *site) {
+		for range 4999 {
+			if _, err := s.org.Subscribe(exchange.SubscribeRequest{Account: svc, Mailbox: ada, All: true, Kinds: []exchange.EventKind{exchange.NewMailEvent}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.subscribe(ada)
+		want(t, "code", s.post(ask{as: ada}, subscribeRequest(inbox, "NewMailEvent")).code(), "ErrorExceededSubscriptionCount")
+	}},
 	{32, "busy: as a fault and as a message; impatience extends it", setup{}, func(t *testing.T, s *site) {
 		s.fault(faults.Fault{Name: "ews.busy", Count: 1, Args: map[string]string{"ms": "10000"}, Scope: faults.Scope{Mailbox: ada}})
 		want(t, "fault", s.post(ask{as: ada}, getFolderRequest(inbox)).code(), "ErrorServerBusy")
@@ -449,33 +540,27 @@ var checklist = []struct {
 		after(5 * time.Minute)
 		want(t, "later", open(16), "NoError")
 	}},
-	{34, "FindItem pages are cut at 1000, at 250 with a restriction", setup{}, func(t *testing.T, s *site) {
-		for range 1100 {
-			s.mail(ada, "x")
-		}
-		page := func(restriction string) reply {
-			return s.post(ask{as: ada}, `<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape><m:IndexedPageItemView MaxEntriesReturned="5000" Offset="0" BasePoint="Beginning"/>`+restriction+`<m:ParentFolderIds>`+inbox+`</m:ParentFolderIds></m:FindItem>`)
-		}
-		r := page("")
-		want(t, "rows", len(values(r.body, "ItemId")), 1000)
-		contains(t, "page", r.body, `IndexedPagingOffset="1000" TotalItemsInView="1100" IncludesLastItemInRange="false"`)
-		r = page(`<m:Restriction><t:IsGreaterThanOrEqualTo><t:FieldURI FieldURI="item:DateTimeReceived"/><t:FieldURIOrConstant><t:Constant Value="1999-01-01T00:00:00Z"/></t:FieldURIOrConstant></t:IsGreaterThanOrEqualTo></m:Restriction>`)
-		want(t, "rows with restriction", len(values(r.body, "ItemId")), 250)
-	}},
+	{34, "FindItem pages are cut at 1000, at 250 with a restriction", setup{from: exchange.V2013}, func(t *testing.T, s *site) { limitRows(t, s, 250) }},
+	{34, "FindItem pages of 2010 are cut at 1000 in any case", setup{organisation: exchange.Options{Version: exchange.V2010SP2}}, func(t *testing.T, s *site) { limitRows(t, s, 1000) }},
 	{35, "MaxChangesReturned outside 1 to 512", setup{}, func(t *testing.T, s *site) {
 		for _, n := range []int{0, 513, -1} {
 			want(t, fmt.Sprint(n), s.post(ask{as: ada}, syncRequest("", n)).code(), "ErrorSchemaValidation")
 		}
 	}},
 	{35, "more than 5 sync calls at once online", setup{organisation: exchange.Options{Version: exchange.VOnline}}, func(t *testing.T, s *site) {
+		var release func()
 		for range 5 {
-			release, refused := s.org.BeginSync(svc, ada)
+			free, refused := s.org.BeginSync(svc, ada)
 			if refused != nil {
 				t.Fatal(refused)
 			}
-			defer release()
+			release = free
 		}
 		r := s.post(ask{as: ada}, syncRequest("", 10))
+		defer func() {
+			release()
+			want(t, "when one has ended", s.post(ask{as: ada}, syncRequest("", 10)).code(), "NoError")
+		}()
 		want(t, "status", r.status, 200)
 		contains(t, "answer", r.body, "ErrorServerBusy", "ConcurrentSyncCalls", "Suggested backoff time 5000 ms")
 	}},
@@ -484,12 +569,40 @@ var checklist = []struct {
 			s.fault(faults.Fault{Name: name, Count: 1})
 			r := s.post(ask{as: ada}, getFolderRequest(inbox))
 			want(t, name, r.status, status)
-			if strings.Contains(r.body, "Envelope") {
-				t.Errorf("%s: answered with XML", name)
+			if strings.Contains(r.body, "Envelope") || !strings.HasPrefix(r.header.Get("Content-Type"), "text/html") {
+				t.Errorf("%s: answered with %s %s", name, r.header.Get("Content-Type"), r.body)
+			}
+			switch name {
+			case "ews.503":
+				want(t, "Retry-After", r.header.Get("Retry-After"), "5")
+			case "ews.html500":
+				contains(t, name, r.body, "Server Error in '/EWS' Application")
+			case "ews.302":
+				contains(t, name, r.header.Get("Location"), "/ews/genericerrorpage.htm")
 			}
 		}
 	}},
-	{37, "a subscription is known to its own server only", setup{organisation: exchange.Options{Servers: []string{"ex01", "ex02"}, Sites: map[string]string{"ex01": "A", "ex02": "A"}}}, func(t *testing.T, s *site) {
+	{37, "a subscription id holds the name of its server, a GUID and a time", setup{organisation: exchange.Options{Servers: []string{"ex01.corp.contoso.test"}}}, func(t *testing.T, s *site) {
+		b, err := base64.StdEncoding.DecodeString(s.subscribe(ada))
+		const name = "ex01.corp.contoso.test"
+		if err != nil || len(b) < 2+len(name)+4+16+8 {
+			t.Fatal(err, b)
+		}
+		want(t, "length of the name", int(binary.LittleEndian.Uint16(b)), len(name))
+		want(t, "name", string(b[2:2+len(name)]), name)
+		rest := b[2+len(name):]
+		want(t, "length of the GUID", binary.LittleEndian.Uint32(rest), 16)
+		const ticksAt1970 = 621355968000000000
+		made := time.Unix(0, (int64(binary.LittleEndian.Uint64(rest[20:]))-ticksAt1970)*100)
+		if d := time.Since(made); d < -time.Second || d > time.Minute {
+			t.Errorf("made at %v", made)
+		}
+	}},
+	{37, "a second GUID from 2016 on", setup{organisation: exchange.Options{Version: exchange.V2016}}, func(t *testing.T, s *site) {
+		b, _ := base64.StdEncoding.DecodeString(s.subscribe(ada))
+		want(t, "length", len(b), 2+len("ex01.contoso.test")+4+16+8+4+16)
+	}},
+	{37, "a subscription is known to its own server only", setup{from: exchange.V2013, organisation: exchange.Options{Servers: []string{"ex01", "ex02"}, Sites: map[string]string{"ex01": "A", "ex02": "A"}}}, func(t *testing.T, s *site) {
 		id := s.subscribe(ada)
 		if err := s.org.AddMailbox("cyd@contoso.test", exchange.MailboxOptions{Server: "ex02"}); err != nil {
 			t.Fatal(err)
@@ -504,7 +617,7 @@ var checklist = []struct {
 		}
 		want(t, "servers", len(seen), 2)
 	}},
-	{39, "routing: cookie, then anchor, then the mailbox impersonated", setup{organisation: exchange.Options{Servers: []string{"ex01", "ex02", "ex03"}}}, func(t *testing.T, s *site) {
+	{39, "routing: cookie, then anchor, then the mailbox impersonated", setup{from: exchange.V2013, organisation: exchange.Options{Servers: []string{"ex01", "ex02", "ex03"}}}, func(t *testing.T, s *site) {
 		if err := s.org.AddMailbox("cyd@contoso.test", exchange.MailboxOptions{Server: "ex02"}); err != nil {
 			t.Fatal(err)
 		}
@@ -518,7 +631,7 @@ var checklist = []struct {
 		want(t, "cookie alone", server(map[string]string{"Cookie": cookie}), "EX01")
 		want(t, "bad cookie", server(map[string]string{"X-PreferServerAffinity": "true", "Cookie": "X-BackEndOverrideCookie=nowhere~1"}), "EX01")
 	}},
-	{40, "the first Subscribe with both headers sets the override cookie", setup{}, func(t *testing.T, s *site) {
+	{40, "the first Subscribe with both headers sets the override cookie", setup{from: exchange.V2013}, func(t *testing.T, s *site) {
 		both := map[string]string{"X-AnchorMailbox": ada, "X-PreferServerAffinity": "true"}
 		r := s.post(ask{as: ada, http: both}, subscribeRequest(inbox, "NewMailEvent"))
 		cookies := strings.Join(r.header["Set-Cookie"], "\n")
@@ -526,6 +639,7 @@ var checklist = []struct {
 		if strings.Contains(cookies, "Secure") {
 			t.Error("secure cookies without TLS")
 		}
+		want(t, "expiry", lives(r.header), "X-BackEndCookie 10m0s, X-BackEndOverrideCookie 0s, exchangecookie 8760h0m0s")
 		both["Cookie"] = "X-BackEndOverrideCookie=ex01.contoso.test~1"
 		r = s.post(ask{as: bob, http: both}, subscribeRequest(inbox, "NewMailEvent"))
 		if strings.Contains(strings.Join(r.header["Set-Cookie"], "\n"), "Override") {
@@ -534,6 +648,20 @@ var checklist = []struct {
 		r = s.post(ask{as: bob}, subscribeRequest(inbox, "NewMailEvent"))
 		if strings.Contains(strings.Join(r.header["Set-Cookie"], "\n"), "Override") {
 			t.Error("set unasked")
+		}
+	}},
+	{40, "cookies over TLS are secure", setup{from: exchange.V2013}, func(t *testing.T, s *site) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://mail.contoso.test/EWS/Exchange.asmx", strings.NewReader(ask{as: ada}.envelope(subscribeRequest(inbox, "NewMailEvent"))))
+		r.Header.Set("X-AnchorMailbox", ada)
+		r.Header.Set("X-PreferServerAffinity", "True")
+		w := httptest.NewRecorder()
+		s.fake.ServeHTTP(w, iisauth.WithIdentity(r, iisauth.Identity{Account: svc}))
+		cookies := w.Result().Cookies()
+		want(t, "cookies", len(cookies), 3)
+		for _, c := range cookies {
+			if !c.Secure || !c.HttpOnly || c.Path != "/" {
+				t.Errorf("%+v", c)
+			}
 		}
 	}},
 	{41, "in 2010 exchangecookie alone decides", setup{organisation: exchange.Options{Version: exchange.V2010SP2, Servers: []string{"ex01", "ex02", "ex03"}}}, func(t *testing.T, s *site) {
@@ -547,7 +675,7 @@ var checklist = []struct {
 		settings, _ := s.org.Settings(ada)
 		want(t, "grouping", settings.Grouping, "")
 	}},
-	{42, "a mailbox moves", setup{organisation: exchange.Options{Servers: []string{"ex01", "ex02"}}}, func(t *testing.T, s *site) {
+	{42, "a mailbox moves", setup{from: exchange.V2013, organisation: exchange.Options{Servers: []string{"ex01", "ex02"}}}, func(t *testing.T, s *site) {
 		item, id := s.mail(ada, "x"), s.subscribe(ada)
 		st := s.open(ask{as: ada}, 1, id).ok()
 		if err := s.org.Move(ada, "ex02", time.Minute); err != nil {
@@ -568,6 +696,21 @@ var checklist = []struct {
 		want(t, "old group", s.post(ask{as: ada, http: old}, subscribeRequest(inbox, "NewMailEvent")).code(), "ErrorProxyRequestNotAllowed")
 		s.subscribe(ada)
 	}},
+	{42, "a mailbox moves in 2010", setup{organisation: exchange.Options{Version: exchange.V2010SP2, Servers: []string{"ex01", "ex02"}}}, func(t *testing.T, s *site) {
+		r := s.post(ask{as: ada}, subscribeRequest(inbox, "NewMailEvent"))
+		cookie, _, _ := strings.Cut(r.header.Get("Set-Cookie"), ";")
+		same := ask{as: ada, http: map[string]string{"Cookie": cookie}}
+		id := values(r.body, "SubscriptionId")[0]
+		st := s.open(same, 1, id).ok()
+		defer st.close()
+		if err := s.org.Move(ada, "ex02", time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "stream", st.must().Code, "ErrorInvalidSubscription")
+		want(t, "request", s.post(same, getFolderRequest(inbox)).code(), "ErrorMailboxMoveInProgress")
+		after(time.Minute)
+		want(t, "old id", s.open(same, 1, id).must().Code, "ErrorSubscriptionNotFound")
+	}},
 	{43, "a database fails over", setup{}, func(t *testing.T, s *site) {
 		id := s.subscribe(ada)
 		st := s.open(ask{as: ada}, 1, id).ok()
@@ -586,7 +729,12 @@ var checklist = []struct {
 		}
 		want(t, "streaming before 2010 SP1", s.post(ask{as: ada, version: "Exchange2010"}, subscribeRequest(inbox, "NewMailEvent")).code(), "ErrorIncorrectSchemaVersion")
 	}},
-	{45, "Preview", setup{}, func(t *testing.T, s *site) {
+	{44, "RequestServerVersion of newer servers", setup{organisation: exchange.Options{Version: exchange.V2016}}, func(t *testing.T, s *site) {
+		for version, code := range map[string]string{"Exchange2007_SP1": "NoError", "Exchange2016": "NoError", "V2017_07_11": "ErrorInvalidServerVersion"} {
+			want(t, version, s.post(ask{as: ada, version: version}, getFolderRequest(inbox)).code(), code)
+		}
+	}},
+	{45, "Preview", setup{from: exchange.V2013}, func(t *testing.T, s *site) {
 		raw := "From: a@example.org\r\nSubject: x\r\n\r\n" + strings.Repeat("éx", 300)
 		d, err := s.org.Deliver(exchange.Envelope{To: []string{ada}, Raw: []byte(raw)})
 		if err != nil {
@@ -626,6 +774,8 @@ var checklist = []struct {
 		shape := `<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties><t:FieldURI FieldURI="message:From"/></t:AdditionalProperties></m:ItemShape>`
 		find := s.post(ask{as: ada}, `<m:FindItem Traversal="Shallow">`+shape+`<m:ParentFolderIds>`+inbox+`</m:ParentFolderIds></m:FindItem>`)
 		contains(t, "find", find.body, "<t:From><t:Mailbox><t:Name>Eve Example</t:Name></t:Mailbox></t:From>")
+		sync := s.post(ask{as: ada}, strings.Replace(syncRequest("", 10), `<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>`, shape, 1))
+		contains(t, "sync", sync.body, "<t:From><t:Mailbox><t:Name>Eve Example</t:Name></t:Mailbox></t:From>")
 		get := s.post(ask{as: ada}, getItemRequest([]string{"message:From"}, id))
 		contains(t, "get", get.body, "<t:From><t:Mailbox><t:Name>Eve Example</t:Name><t:EmailAddress>eve@example.org</t:EmailAddress><t:RoutingType>SMTP</t:RoutingType><t:MailboxType>OneOff</t:MailboxType></t:Mailbox></t:From>")
 	}},
@@ -679,6 +829,22 @@ var checklist = []struct {
 		}
 		want(t, "after a rule and a draft", st.must().Status, "OK") // the heartbeat: no event
 	}},
+	{49, "a subscription to all folders is told of filed mail, with its folder", setup{}, func(t *testing.T, s *site) {
+		if err := errors.Join(s.org.AddFolder(ada, "Lists"), s.org.AddRule(ada, exchange.Rule{SubjectContains: "[list]", MoveTo: "Lists"})); err != nil {
+			t.Fatal(err)
+		}
+		r := s.post(ask{as: ada}, `<m:Subscribe><m:StreamingSubscriptionRequest SubscribeToAllFolders="true"><t:EventTypes><t:EventType>NewMailEvent</t:EventType></t:EventTypes></m:StreamingSubscriptionRequest></m:Subscribe>`)
+		st := s.open(ask{as: ada}, 1, values(r.body, "SubscriptionId")...).ok()
+		defer st.close()
+		item := s.mail(ada, "[list] filed by a rule")
+		m := st.must()
+		want(t, "events", m.kinds(), "NewMailEvent")
+		want(t, "item", m.Events[0].Events[0].Item.ID, item)
+		inboxID := values(s.post(ask{as: ada}, getFolderRequest(inbox)).body, "FolderId")[0]
+		if parents := values("<all>"+st.raw.String()+"</all>", "ParentFolderId"); len(parents) != 1 || parents[0] == inboxID {
+			t.Errorf("parents %v, the inbox is %s", parents, inboxID)
+		}
+	}},
 	{50, "item classes", setup{}, func(t *testing.T, s *site) {
 		for _, c := range []struct{ header, class, element string }{
 			{"Content-Type: text/calendar; method=REQUEST", "IPM.Schedule.Meeting.Request", "MeetingRequest"},
@@ -699,14 +865,30 @@ var checklist = []struct {
 		r := s.post(ask{as: ada}, getItemRequest([]string{"item:Subject"}, s.mail(ada, "bell\x07")))
 		want(t, "control character", values(r.body, "Subject")[0], "bell\ufffd")
 	}},
+	{51, "hostile: control characters as references no XML may hold", setup{fake: Options{Profile: faults.Hostile}}, func(t *testing.T, s *site) {
+		s.org.SetThrottling(false)
+		id := s.mail(ada, "bell\x07")
+		for range 20 {
+			r := s.post(ask{as: ada}, getItemRequest([]string{"item:Subject"}, id))
+			if strings.Contains(r.body, "Subject>bell&#x7;</") {
+				return
+			}
+		}
+		t.Error("never seen in 20 answers")
+	}},
 	{52, "all times are UTC with Z", setup{}, func(t *testing.T, s *site) {
 		r := s.post(ask{as: ada}, getItemRequest([]string{"item:DateTimeReceived", "item:DateTimeSent"}, s.mail(ada, "x", "Date: Tue, 4 Mar 2025 10:15:27 +0100")))
 		want(t, "sent", values(r.body, "DateTimeSent")[0], "2025-03-04T09:15:27Z")
 		want(t, "received", values(r.body, "DateTimeReceived")[0], time.Now().UTC().Format("2006-01-02T15:04:05Z"))
+		st := s.open(ask{as: ada}, 1, s.subscribe(ada)).ok()
+		defer st.close()
+		s.mail(ada, "y")
+		want(t, "event", st.must().Events[0].Events[0].Time, time.Now().UTC().Format("2006-01-02T15:04:05Z"))
 	}},
 	{53, "ConvertId, ResolveNames, GetServerTimeZones, unknown operations", setup{}, func(t *testing.T, s *site) {
+		newest := s.org.Behaviour().Schemas[len(s.org.Behaviour().Schemas)-1]
 		convert := `<m:ConvertId DestinationFormat="OwaId"><m:SourceIds><t:AlternateId Format="EwsId" Id="DUMMY" Mailbox="x@y"/></m:SourceIds></m:ConvertId>`
-		r := s.post(ask{version: "Exchange2016"}, convert)
+		r := s.post(ask{version: newest}, convert)
 		want(t, "ConvertId", r.code(), "ErrorInvalidIdMalformed")
 		contains(t, "ConvertId", r.body, "ServerVersionInfo")
 		want(t, "ConvertId of 2019", s.post(ask{version: "Exchange2019"}, convert).code(), "ErrorInvalidServerVersion")
@@ -732,30 +914,45 @@ var checklist = []struct {
 		s.mail(ada, "x")
 		want(t, "open stream", st.must().kinds(), "NewMailEvent")
 	}},
-	{55, "hostile: envelopes split, joined, CR LF between", setup{fake: Options{Profile: faults.Hostile, Seed: 7}}, func(t *testing.T, s *site) {
+	{55, "hostile: envelopes split, joined, dribbled, CR LF between; nothing lost", setup{fake: Options{Profile: faults.Hostile, Seed: 7}}, func(t *testing.T, s *site) {
 		s.org.SetThrottling(false)
 		id := hostileSubscribe(s)
-		const mails = 40
-		for range mails {
-			s.mail(ada, "x")
-		}
-		seen := map[string]bool{}
-		for range 20 {
-			response := s.do(ask{as: ada}, ask{as: ada}.envelope(streamRequest(1, id)))
-			if response.StatusCode != 200 {
-				response.Body.Close()
-				continue
+		seen, sent := map[string]bool{}, map[string]bool{}
+		var split, joined, dribbled, between, drained bool
+		for i := 0; i < 20 || !drained; i++ {
+			if i < 20 {
+				sent[s.mail(ada, "x")] = true
+				s.fault(faults.Fault{Name: "ews.stream.duplicate", Count: 1}) // two envelopes that are due together
 			}
-			body, err := io.ReadAll(response.Body)
-			response.Body.Close()
-			if err != nil {
-				t.Fatal(err)
+			status, chunks := s.chunks(ask{as: ada}, streamRequest(1, id))
+			if drained = status == 200; !drained {
+				continue // 401, as the profile has it
 			}
-			for _, item := range values("<all>"+string(body)+"</all>", "ItemId") {
+			body := strings.Join(chunks, "")
+			between = between || strings.Contains(body, "Envelope>\r\n<")
+			for _, c := range chunks {
+				c = strings.TrimRight(c, "\r\n")
+				begins := strings.HasPrefix(c, "<Envelope") || strings.HasPrefix(c, "<soap11:Envelope")
+				split = split || !begins || !strings.HasSuffix(c, "Envelope>")
+				dribbled = dribbled || len(c) < 100
+				joined = joined || strings.Count(c, ":Body></") > 1
+			}
+			for _, item := range values("<all>"+body+"</all>", "ItemId") {
 				seen[item] = true
 			}
 		}
-		want(t, "items told", len(seen), mails)
+		want(t, "all told", fmt.Sprint(maps.Equal(seen, sent), len(sent)), "true 20")
+		want(t, "split, joined, dribbled, CR LF", fmt.Sprint(split, joined, dribbled, between), "true true true true")
+	}},
+	{55, "the same by a fault, in any profile", setup{}, func(t *testing.T, s *site) {
+		id := s.subscribe(ada)
+		s.fault(faults.Fault{Name: "ews.split"})
+		item := s.mail(ada, "x")
+		_, chunks := s.chunks(ask{as: ada}, streamRequest(1, id))
+		if len(chunks) < 5 {
+			t.Errorf("%d chunks", len(chunks))
+		}
+		want(t, "item", strings.Join(values("<all>"+strings.Join(chunks, "")+"</all>", "ItemId"), " "), item)
 	}},
 	{56, "silence with the connection open", setup{}, func(t *testing.T, s *site) {
 		st := s.open(ask{as: ada}, 5, s.subscribe(ada)).ok()
@@ -821,12 +1018,42 @@ var checklist = []struct {
 		after(time.Second)
 		want(t, "later", s.post(ask{as: ada}, getItemRequest(nil, id)).code(), "NoError")
 	}},
+	{60, "hostile: an item that is not there yet, for a second", setup{fake: Options{Profile: faults.Hostile}}, func(t *testing.T, s *site) {
+		s.org.SetThrottling(false)
+		early := 0
+		for range 20 {
+			st := s.open(ask{as: ada}, 5, hostileSubscribe(s))
+			id := s.mail(ada, "x")
+			for told := false; !told; {
+				m, err := st.next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				told = len(m.Events) > 0
+			}
+			st.close()
+			for range 5 {
+				if s.post(ask{as: ada}, getItemRequest(nil, id)).code() == "ErrorItemNotFound" {
+					early++
+				}
+			}
+			after(time.Second)
+			for range 5 {
+				if s.post(ask{as: ada}, getItemRequest(nil, id)).code() == "ErrorItemNotFound" {
+					t.Error("not found a second after the event")
+				}
+			}
+		}
+		if early == 0 {
+			t.Error("always there at once")
+		}
+	}},
 	{61, "401 in a healthy session", setup{}, func(t *testing.T, s *site) {
 		s.fault(faults.Fault{Name: "ews.401", Count: 1})
 		want(t, "struck", s.post(ask{as: ada}, getFolderRequest(inbox)).status, 401)
 		want(t, "after", s.post(ask{as: ada}, getFolderRequest(inbox)).status, 200)
 	}},
-	{62, "override cookie withheld, or on every answer", setup{fake: Options{CookieAlways: true}}, func(t *testing.T, s *site) {
+	{62, "override cookie withheld, or on every answer", setup{from: exchange.V2013, fake: Options{CookieAlways: true}}, func(t *testing.T, s *site) {
 		contains(t, "always", strings.Join(s.post(ask{as: ada}, getFolderRequest(inbox)).header["Set-Cookie"], "\n"), "X-BackEndOverrideCookie=")
 		s.fault(faults.Fault{Name: "ews.nocookie"})
 		r := s.post(ask{as: ada, http: map[string]string{"X-AnchorMailbox": ada, "X-PreferServerAffinity": "true"}}, subscribeRequest(inbox, "NewMailEvent"))
@@ -846,22 +1073,30 @@ var checklist = []struct {
 	}},
 }
 
-// numbers is how long the checklist is.
-const numbers = 63
-
 func TestChecklist(t *testing.T) {
-	seen := map[int]bool{}
 	for _, c := range checklist {
-		seen[c.number] = true
 		t.Run(fmt.Sprintf("%02d %s", c.number, c.name), func(t *testing.T) {
-			inBubble(t, c.setup, c.run)
+			for _, v := range c.setup.versions() {
+				t.Run(string(v), func(t *testing.T) {
+					c.setup.organisation.Version = v
+					inBubble(t, c.setup, c.run)
+				})
+			}
 		})
 	}
-	for n := 1; n <= numbers; n++ {
-		if !seen[n] {
-			t.Errorf("number %d has no test", n)
-		}
+}
+
+var allVersions = []exchange.Version{exchange.V2010SP2, exchange.V2013, exchange.V2016, exchange.V2019, exchange.VSE, exchange.VOnline}
+
+// versions are those a row runs with.
+func (s setup) versions() []exchange.Version {
+	switch {
+	case s.organisation.Version != "":
+		return []exchange.Version{s.organisation.Version}
+	case s.from != "":
+		return allVersions[slices.Index(allVersions, s.from):]
 	}
+	return allVersions
 }
 
 func limitStreams(t *testing.T, s *site, limit int, policy string) {
@@ -879,24 +1114,67 @@ func limitStreams(t *testing.T, s *site, limit int, policy string) {
 	want(t, "the copy is shared by all service accounts", s.post(ask{account: "svc2", as: ada}, streamRequest(30, values(other.body, "SubscriptionId")...)).code(), "ErrorExceededConnectionCount")
 	st := s.open(ask{as: bob}, 30, a, b).ok()
 	defer st.close()
-	unimpersonated := s.open(ask{}, 30, b).ok()
-	defer unimpersonated.close()
+	caller := ask{account: "plain"}
+	s.org.GrantFullAccess("plain", "*")
+	own := func() string {
+		r := s.post(caller, subscribeRequest(`<t:DistinguishedFolderId Id="inbox"><t:Mailbox><t:EmailAddress>`+bob+`</t:EmailAddress></t:Mailbox></t:DistinguishedFolderId>`, "NewMailEvent"))
+		return values(r.body, "SubscriptionId")[0]
+	}
+	for range limit {
+		defer s.open(caller, 30, own()).ok().close()
+	}
+	want(t, "without impersonation the caller is charged", s.post(caller, streamRequest(30, own())).code(), "ErrorExceededConnectionCount")
+	defer s.open(ask{}, 30, s.subscribe(bob)).ok().close() // another caller
 }
 
 func limitRequests(t *testing.T, s *site, limit int) {
 	t.Helper()
+	s.fault(faults.Fault{Name: "ews.slow", Count: limit, Args: map[string]string{"delay": "10s"}})
+	var running sync.WaitGroup
 	for range limit {
-		release, refused := s.org.BeginRequest(t.Context(), exchange.ServiceCharge(svc, ada))
-		if refused != nil {
-			t.Fatal(refused)
-		}
-		defer release()
+		running.Go(func() {
+			want(t, "one of those that run", s.post(ask{as: ada}, getFolderRequest(inbox)).code(), "NoError")
+		})
 	}
+	synctest.Wait()
 	r := s.post(ask{as: ada}, getFolderRequest(inbox))
+	want(t, "status", r.status, 500)
 	want(t, "code", r.code(), "ErrorExceededConnectionCount")
 	contains(t, "fault", r.body, `<t:Value Name="Policy">MaxConcurrency</t:Value><t:Value Name="MaxConcurrencyLimit">`+fmt.Sprint(limit)+`<`)
 	want(t, "another mailbox", s.post(ask{as: bob}, getFolderRequest(inbox)).code(), "NoError")
 	want(t, "another account", s.post(ask{account: "svc2", as: ada}, getFolderRequest(inbox)).code(), "NoError")
+	running.Wait()
+	want(t, "afterwards", s.post(ask{as: ada}, getFolderRequest(inbox)).code(), "NoError")
+}
+
+func limitRows(t *testing.T, s *site, restricted int) {
+	t.Helper()
+	for range 1100 {
+		s.mail(ada, "x")
+	}
+	page := func(restriction string) reply {
+		return s.post(ask{as: ada}, `<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape><m:IndexedPageItemView MaxEntriesReturned="5000" Offset="0" BasePoint="Beginning"/>`+restriction+`<m:ParentFolderIds>`+inbox+`</m:ParentFolderIds></m:FindItem>`)
+	}
+	r := page("")
+	want(t, "rows", len(values(r.body, "ItemId")), 1000)
+	contains(t, "page", r.body, `IndexedPagingOffset="1000" TotalItemsInView="1100" IncludesLastItemInRange="false"`)
+	r = page(`<m:Restriction><t:IsGreaterThanOrEqualTo><t:FieldURI FieldURI="item:DateTimeReceived"/><t:FieldURIOrConstant><t:Constant Value="1999-01-01T00:00:00Z"/></t:FieldURIOrConstant></t:IsGreaterThanOrEqualTo></m:Restriction>`)
+	want(t, "rows with restriction", len(values(r.body, "ItemId")), restricted)
+	contains(t, "page with restriction", r.body, `IncludesLastItemInRange="false"`)
+}
+
+// lives is how long the cookies of an answer live, by name.
+func lives(h http.Header) string {
+	var out []string
+	for _, c := range (&http.Response{Header: h}).Cookies() {
+		life := time.Duration(0)
+		if !c.Expires.IsZero() {
+			life = time.Until(c.Expires).Round(time.Second)
+		}
+		out = append(out, c.Name+" "+life.String())
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
 }
 
 func hostileSubscribe(s *site) string {

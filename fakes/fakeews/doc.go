@@ -70,7 +70,9 @@
 // the newest the server knows; an unknown operation is ErrorInvalidOperation;
 // after an error about some ids an open stream goes on with the others; an open
 // stream survives the loss of the impersonation right; Subscribe routed by
-// cookie into another site than the mailbox's is ErrorProxyRequestNotAllowed; a
+// cookie into another site than the mailbox's is ErrorProxyRequestNotAllowed; an
+// application without the impersonation header gets the published text under
+// the code ErrorImpersonateUserDenied; a
 // stream that never reaches its client keeps its place in the budget until the
 // next write.
 //

@@ -2,6 +2,7 @@ package fakeews
 
 import (
 	"bytes"
+	"context"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -9,14 +10,16 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"mailbell/fakes/exchange"
 	faults "mailbell/fakes/fault"
 	"mailbell/fakes/iisauth"
 )
 
-// FuzzRequest: whatever comes in, the answer is well-formed XML, unless it is
-// an HTML error of IIS.
+// FuzzRequest: whatever comes in, there is an answer within a second, it is
+// well-formed XML, and it is either an answer of EWS or a fault; what is no XML is
+// told so by the fault for it.
 func FuzzRequest(f *testing.F) {
 	org, err := exchange.New(exchange.Options{})
 	if err != nil {
@@ -56,20 +59,44 @@ func FuzzRequest(f *testing.F) {
 		if bytes.Contains(body, []byte("GetStreamingEvents")) && bytes.Contains(body, []byte("EQBle")) {
 			t.Skip("an open stream lasts a minute")
 		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
 		w := httptest.NewRecorder()
-		fake.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/EWS/Exchange.asmx", bytes.NewReader(body)))
+		fake.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodPost, "/EWS/Exchange.asmx", bytes.NewReader(body)))
+		if ctx.Err() != nil {
+			t.Fatal("no answer within a second")
+		}
 		if !strings.HasPrefix(w.Header().Get("Content-Type"), "text/xml") {
 			t.Fatalf("status %d of type %s", w.Code, w.Header().Get("Content-Type"))
 		}
-		d := xml.NewDecoder(w.Body)
-		for {
-			if _, err := d.Token(); errors.Is(err, io.EOF) {
-				return
-			} else if err != nil {
-				t.Fatalf("the answer is not XML: %v", err)
-			}
+		answer := w.Body.Bytes()
+		if err := wellFormed(answer); err != nil {
+			t.Fatalf("the answer is not XML: %v", err)
+		}
+		isFault := bytes.Contains(answer, []byte("<s:Fault>"))
+		if isFault != (w.Code == http.StatusInternalServerError) || !isFault && w.Code != http.StatusOK {
+			t.Fatalf("status %d with %s", w.Code, answer)
+		}
+		if wellFormed(body) != nil && !bytes.Contains(answer, []byte(">a:ErrorSchemaValidation<")) {
+			t.Fatalf("not XML, and the answer is %s", answer)
 		}
 	})
+}
+
+func wellFormed(document []byte) error {
+	d := xml.NewDecoder(bytes.NewReader(document))
+	for elements := 0; ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) && elements > 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, ok := token.(xml.StartElement); ok {
+			elements++
+		}
+	}
 }
 
 // BenchmarkGetItem is one item by one request, without network.

@@ -1,6 +1,7 @@
 package fakeews
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/xml"
@@ -9,6 +10,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/textproto"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -29,6 +32,8 @@ const (
 	ada = "ada@contoso.test"
 	bob = "bob@contoso.test"
 	svc = "svc"
+
+	password = "pw of svc"
 )
 
 // site is an organisation with two mailboxes behind a fake, on a network in
@@ -47,7 +52,9 @@ type site struct {
 type setup struct {
 	organisation exchange.Options
 	fake         Options
-	mailboxes    int // further ones: m0@contoso.test …
+	schemes      []string         // on offer by a site of IIS in front; nil: there is none
+	mailboxes    int              // further ones: m0@contoso.test …
+	from         exchange.Version // of a row: the oldest version it runs with
 }
 
 // inBubble runs a test in virtual time.
@@ -77,7 +84,7 @@ func newSite(t *testing.T, s setup) *site {
 	for i := range s.mailboxes {
 		add(fmt.Sprintf("m%d@contoso.test", i), exchange.MailboxOptions{})
 	}
-	org.AddAccount(iisauth.Account{User: svc, NetBIOS: "CONTOSO", Impersonation: true})
+	org.AddAccount(iisauth.Account{User: svc, NetBIOS: "CONTOSO", Password: password, Impersonation: true})
 	org.AddAccount(iisauth.Account{User: "svc2", NetBIOS: "CONTOSO", Impersonation: true})
 	org.AddAccount(iisauth.Account{User: "plain", NetBIOS: "CONTOSO"})
 	if s.fake.Profile == "" {
@@ -99,6 +106,10 @@ func newSite(t *testing.T, s setup) *site {
 		}
 		fake.ServeHTTP(w, r)
 	})}
+	if s.schemes != nil {
+		auth := iisauth.New(iisauth.Options{Directory: org, Schemes: s.schemes})
+		server.Handler, server.ConnContext = auth.Handler(fake), auth.ConnContext
+	}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -232,6 +243,54 @@ func values(body, name string) []string {
 			}
 			out = append(out, e.Text)
 		}
+	}
+}
+
+// chunks sends a request on a connection of its own and returns the chunks of
+// the answer as they came, to its end.
+func (s *site) chunks(a ask, operation string) (int, []string) {
+	s.t.Helper()
+	conn, err := s.network.Dial(context.Background(), "tcp", "mail.contoso.test:443")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
+	body := a.envelope(operation)
+	fmt.Fprintf(conn, "POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: mail\r\nX-Test-Account: svc\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	r := textproto.NewReader(bufio.NewReader(conn))
+	line, err := r.ReadLine()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var status int
+	if _, err := fmt.Sscanf(line, "HTTP/1.1 %d", &status); err != nil {
+		s.t.Fatal(err, line)
+	}
+	header, err := r.ReadMIMEHeader()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if header.Get("Transfer-Encoding") != "chunked" {
+		return status, nil
+	}
+	var out []string
+	for {
+		line, err := r.ReadLine()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		size, err := strconv.ParseUint(line, 16, 31)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if size == 0 {
+			return status, out
+		}
+		chunk := make([]byte, size+2)
+		if _, err := io.ReadFull(r.R, chunk); err != nil {
+			s.t.Fatal(err)
+		}
+		out = append(out, string(chunk[:size]))
 	}
 }
 

@@ -306,7 +306,8 @@ func (m *magic) moving(prefix, address string) bool {
 	return time.Since(m.first[address]) < magicMoveFor
 }
 
-// recent remembers when items were told of, for those that are not there yet.
+// recent remembers when items were first told of, for those that are not there
+// yet.
 type recent struct {
 	mu   sync.Mutex
 	told map[string]time.Time
@@ -320,7 +321,9 @@ func (r *recent) add(item string) {
 	if len(r.told) > magicMax {
 		clear(r.told)
 	}
-	r.told[item] = time.Now()
+	if _, again := r.told[item]; !again {
+		r.told[item] = time.Now()
+	}
 }
 
 func (r *recent) within(item string, d time.Duration) bool {

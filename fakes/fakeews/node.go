@@ -32,6 +32,7 @@ func parseXML(r io.Reader) (*node, error) {
 	d := xml.NewDecoder(r)
 	var root *node
 	var stack []*node
+	var open []xml.Name // as written, with their prefixes
 	count := 0
 	fail := func(format string, args ...any) error {
 		line, col := d.InputPos()
@@ -66,12 +67,12 @@ func parseXML(r io.Reader) (*node, error) {
 			default:
 				return nil, fail("there are multiple root elements")
 			}
-			stack = append(stack, n)
+			stack, open = append(stack, n), append(open, t.Name)
 		case xml.EndElement:
-			if len(stack) == 0 || stack[len(stack)-1].name != t.Name.Local {
+			if len(stack) == 0 || open[len(open)-1] != t.Name {
 				return nil, fail("the end tag '%s' matches no start tag", t.Name.Local)
 			}
-			stack = stack[:len(stack)-1]
+			stack, open = stack[:len(stack)-1], open[:len(open)-1]
 		case xml.CharData:
 			if len(stack) > 0 {
 				stack[len(stack)-1].text += string(t)

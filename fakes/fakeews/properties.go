@@ -149,6 +149,9 @@ func (c *call) item(d *doc, it exchange.Item, s shape, full bool) {
 	if want("item:Importance") {
 		d.text("t:Importance", m.Importance)
 	}
+	if want("item:IsDraft") {
+		d.text("t:IsDraft", fmt.Sprint(it.Draft))
+	}
 	if want("item:DateTimeSent") && !m.Sent.IsZero() {
 		d.text("t:DateTimeSent", when(m.Sent))
 	}

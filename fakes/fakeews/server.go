@@ -293,7 +293,13 @@ func (c *call) admit() *fault {
 	if q.version != "" && c.schema() < 0 {
 		return newFault("ErrorInvalidServerVersion", "The specified server version is invalid.")
 	}
+	if c.identity.AppOnly && c.r.Header.Get("X-AnchorMailbox") == "" {
+		c.violation("anchor-missing")
+	}
 	if q.sid == nil {
+		if c.identity.AppOnly {
+			return newFault("ErrorImpersonateUserDenied", "ExchangeImpersonation SOAP header must be present for this type of OAuth token.")
+		}
 		return nil
 	}
 	if !c.identity.Impersonation {
@@ -306,6 +312,15 @@ func (c *call) admit() *fault {
 		return newFault("ErrorImpersonateUserDenied", "The account does not have permission to impersonate the requested user.")
 	}
 	return nil
+}
+
+// violation records what a careful client never does; the request goes on.
+func (c *call) violation(reason string) {
+	if j := c.server.options.Journal; j != nil {
+		e := c.entry
+		e.Kind, e.Reason, e.Detail = "violation", reason, nil
+		j.Append(e)
+	}
 }
 
 // schema is the position of the request's version among those the server

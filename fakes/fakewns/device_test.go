@@ -12,6 +12,7 @@ import (
 
 const badge = "wns/badge"
 
+// Checklist push 77.
 func TestRule77ThrottlesTheAppUntilTheTimeHasPassed(t *testing.T) {
 	for _, status := range []int{406, 429} {
 		synctest.Test(t, func(t *testing.T) {
@@ -38,6 +39,7 @@ func TestRule77ThrottlesTheAppUntilTheTimeHasPassed(t *testing.T) {
 	}
 }
 
+// Checklist push 77.
 func TestThrottleHoldsUntilItIsLifted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := inMemory(t, fakewns.Options{}).login()
@@ -54,6 +56,7 @@ func TestThrottleHoldsUntilItIsLifted(t *testing.T) {
 	})
 }
 
+// Checklist push 78.
 func TestRule78ThrottlesAChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := inMemory(t, fakewns.Options{ChannelMax: 2, ChannelWindow: time.Minute}).login()
@@ -76,6 +79,7 @@ func TestRule78ThrottlesAChannel(t *testing.T) {
 	})
 }
 
+// Checklist push 79.
 func TestRule79KeepsTheLastForAnAbsentDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := inMemory(t, fakewns.Options{}).login()
@@ -107,6 +111,7 @@ func TestRule79KeepsTheLastForAnAbsentDevice(t *testing.T) {
 	})
 }
 
+// Checklist push 79.
 func TestRule79RespectsTheTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := inMemory(t, fakewns.Options{TokenLife: 10 * day}).login()
@@ -126,6 +131,7 @@ func TestRule79RespectsTheTTL(t *testing.T) {
 	})
 }
 
+// Checklist push 79.
 func TestRule79CanDropToastsOfAbsentDevices(t *testing.T) {
 	s := overTCP(t, fakewns.Options{AwayToastsDropped: true}).login()
 	uri := s.NewChannel("mail")
@@ -139,6 +145,7 @@ func TestRule79CanDropToastsOfAbsentDevices(t *testing.T) {
 	}
 }
 
+// Checklist push 80.
 func TestRule80TheSameTagReplaces(t *testing.T) {
 	s := overTCP(t, fakewns.Options{}).login()
 	uri := s.NewChannel("mail")

@@ -13,6 +13,7 @@ import (
 	"mailbell/fakes/fakewns"
 )
 
+// Checklist push 55.
 func TestRule55ServesHTTP11OverKeepAlive(t *testing.T) {
 	s := overTCP(t, fakewns.Options{}).login()
 	for range 3 {
@@ -28,6 +29,7 @@ func TestRule55ServesHTTP11OverKeepAlive(t *testing.T) {
 	}
 }
 
+// Checklist push 56.
 func TestRule56ComparesTheURIByteForByte(t *testing.T) {
 	s := overTCP(t, fakewns.Options{}).login()
 	subdomains := map[string]bool{}
@@ -60,6 +62,7 @@ func TestRule56ComparesTheURIByteForByte(t *testing.T) {
 	}
 }
 
+// Checklist push 57.
 func TestRule57RefusesBodiesWithoutLength(t *testing.T) {
 	s := overTCP(t, fakewns.Options{}).login()
 	r := s.request(http.MethodPost, s.NewChannel("mail"), "")
@@ -76,6 +79,7 @@ func TestRule57RefusesBodiesWithoutLength(t *testing.T) {
 	}
 }
 
+// Checklist push 58.
 func TestRule58AllowsPOSTOnly(t *testing.T) {
 	s := overTCP(t, fakewns.Options{}).login()
 	for _, m := range []string{"GET", "PUT", "DELETE"} {
@@ -85,6 +89,7 @@ func TestRule58AllowsPOSTOnly(t *testing.T) {
 	}
 }
 
+// Checklist push 59.
 func TestRule59AnswersCarryTheirIdentifiers(t *testing.T) {
 	s := overTCP(t, fakewns.Options{}).login()
 	a := s.send(s.NewChannel("mail"), toast, "MS-CV", "abc.7")
@@ -105,6 +110,7 @@ func TestRule59AnswersCarryTheirIdentifiers(t *testing.T) {
 	}
 }
 
+// Checklist push 60.
 func TestRule60SendsBothStatusHeaders(t *testing.T) {
 	s := overTCP(t, fakewns.Options{}).login()
 	a := s.send(s.NewChannel("mail"), toast)
@@ -113,6 +119,7 @@ func TestRule60SendsBothStatusHeaders(t *testing.T) {
 	}
 }
 
+// Checklist push 61.
 func TestRule61TellsTheDeviceStatusOnlyWhenAsked(t *testing.T) {
 	s := overTCP(t, fakewns.Options{}).login()
 	uri := s.NewChannel("mail")
@@ -129,6 +136,7 @@ func TestRule61TellsTheDeviceStatusOnlyWhenAsked(t *testing.T) {
 	}
 }
 
+// Checklist push 62.
 func TestRule62WritesHeaderNamesInUpperCase(t *testing.T) {
 	s := overTCP(t, fakewns.Options{}).login()
 	uri := s.NewChannel("mail")
@@ -152,6 +160,7 @@ func TestRule62WritesHeaderNamesInUpperCase(t *testing.T) {
 	}
 }
 
+// Checklist push 68.
 func TestRule68RefusesUnknownTokens(t *testing.T) {
 	s := overTCP(t, fakewns.Options{}).login()
 	uri := s.NewChannel("mail")
@@ -169,6 +178,7 @@ func TestRule68RefusesUnknownTokens(t *testing.T) {
 	}
 }
 
+// Checklist push 69.
 func TestRule69RefusesForeignApps(t *testing.T) {
 	s := overTCP(t, fakewns.Options{}).login()
 	if a := s.send(s.NewChannel("other"), toast); a.status != 403 {
@@ -195,6 +205,7 @@ func TestRule69RefusesForeignApps(t *testing.T) {
 	}
 }
 
+// Checklist push 70.
 func TestRule70TellsGoneChannelsApart(t *testing.T) {
 	s := overTCP(t, fakewns.Options{}).login()
 	revoked, expired, blocked := s.NewChannel("mail"), s.NewChannel("mail"), s.NewChannel("mail")
@@ -213,6 +224,7 @@ func TestRule70TellsGoneChannelsApart(t *testing.T) {
 	}
 }
 
+// Checklist push 71, 72, 73, 74.
 func TestRules71To74JudgeHeadersAndSize(t *testing.T) {
 	const octets = "application/octet-stream"
 	raw := []string{"X-WNS-Type", "wns/raw", "Content-Type", octets}
@@ -259,6 +271,7 @@ func TestRules71To74JudgeHeadersAndSize(t *testing.T) {
 	}
 }
 
+// Checklist push 75.
 func TestRule75AcceptsWhatWindowsCannotRead(t *testing.T) {
 	s := overTCP(t, fakewns.Options{}).login()
 	for name, body := range map[string]string{
@@ -275,6 +288,7 @@ func TestRule75AcceptsWhatWindowsCannotRead(t *testing.T) {
 	}
 }
 
+// Checklist push 76.
 func TestRule76AppSDKChannelsShowNoBadge(t *testing.T) {
 	s := overTCP(t, fakewns.Options{})
 	_, out := s.fetch(form("ms-app://s-1-15-2-3", "three"))
@@ -288,6 +302,7 @@ func TestRule76AppSDKChannelsShowNoBadge(t *testing.T) {
 	}
 }
 
+// Checklist push 65.
 func TestTokensIssuedElsewhereAreAcceptedThroughVerify(t *testing.T) {
 	s := overTCP(t, fakewns.Options{Verify: func(token string) (string, bool) { return "sdk", token == "entra" }})
 	s.token = "entra"

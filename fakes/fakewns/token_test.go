@@ -11,6 +11,7 @@ import (
 	"mailbell/fakes/fault"
 )
 
+// Checklist push 63.
 func TestRule63IssuesTokens(t *testing.T) {
 	s := overTCP(t, fakewns.Options{})
 	status, out := s.fetch(form(sid, secret))
@@ -32,6 +33,7 @@ func overTCPToken(t *testing.T, o fakewns.Options) map[string]any {
 	return out
 }
 
+// Checklist push 64.
 func TestRule64RefusesTokenRequests(t *testing.T) {
 	s := overTCP(t, fakewns.Options{})
 	for _, c := range []struct{ name, field, value, want string }{
@@ -52,6 +54,7 @@ func TestRule64RefusesTokenRequests(t *testing.T) {
 	}
 }
 
+// Checklist push 66.
 func TestRule66CountsAndJournalsTokenRequestsWithoutTheirSecret(t *testing.T) {
 	s := overTCP(t, fakewns.Options{})
 	s.fetch(form(sid, secret))
@@ -75,6 +78,7 @@ func TestRule66CountsAndJournalsTokenRequestsWithoutTheirSecret(t *testing.T) {
 	}
 }
 
+// Checklist push 67.
 func TestRule67TokensExpireAndSeveralAreValid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := inMemory(t, fakewns.Options{TokenLife: time.Minute}).login()

@@ -198,7 +198,9 @@ func (s *Set) List() []Fault {
 	s.expire()
 	out := make([]Fault, 0, len(s.faults))
 	for _, f := range s.faults {
-		out = append(out, *f)
+		v := *f
+		v.Count = f.left
+		out = append(out, v)
 	}
 	return out
 }

@@ -58,4 +58,8 @@
 //	iis.close-challenge  the challenge says Connection: close
 //	iis.key-exch         the challenge demands a key exchange nobody offered
 //	iis.bad-challenge    the challenge is not a message at all
+//
+// # Not modelled, by number
+//
+//	auth 21: because a proxy that multiplexes connections stands between client and server; X-Fake-Identity tells a client's suite whom it was taken for
 package iisauth

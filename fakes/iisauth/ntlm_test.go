@@ -24,6 +24,8 @@ func unhex(t *testing.T, s string) []byte {
 // The values of MS-NLMP, "NTLMv2 Authentication" of the examples: user User,
 // domain Domain, password Password, server challenge 0123456789abcdef, client
 // challenge eight times aa, time zero.
+//
+// Checklist auth 8.
 func TestNTLMv2MatchesThePublishedExample(t *testing.T) {
 	if got := ntHash("Password"); !bytes.Equal(got, unhex(t, "a4f49c406510bdcab6824ee7c30fd852")) {
 		t.Errorf("ntHash %x", got)
@@ -52,6 +54,7 @@ func TestNTLMv2MatchesThePublishedExample(t *testing.T) {
 	}
 }
 
+// Checklist auth 12.
 func TestChannelBindingMatchesItsVector(t *testing.T) {
 	leaf := &x509.Certificate{Raw: []byte("fixture certificate DER"), SignatureAlgorithm: x509.ECDSAWithSHA256}
 	if got := channelBinding(leaf); !bytes.Equal(got, unhex(t, "a728edf7261f18971943deea06d467d3")) {
@@ -67,6 +70,7 @@ func TestChannelBindingMatchesItsVector(t *testing.T) {
 	}
 }
 
+// Checklist auth 6.
 func TestChallengeEchoesOnlyWhatTheClientOffered(t *testing.T) {
 	for name, c := range map[string]struct{ offered, want flags }{
 		"go-ntlmssp": {0xa0888201, 0xa0888201 | flagTargetTypeDomain | flagTargetInfo | flagVersion},
@@ -84,6 +88,7 @@ func TestChallengeEchoesOnlyWhatTheClientOffered(t *testing.T) {
 	}
 }
 
+// Checklist auth 7.
 func TestTargetInfoIsInTheOrderOfADomainMember(t *testing.T) {
 	info := targetInfo(TargetInfoFull, Names{}.withDefaults(), time.Now())
 	var order []uint16

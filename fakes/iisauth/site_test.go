@@ -170,6 +170,7 @@ func (w *world) post(t *testing.T, rt http.RoundTripper, user, password string) 
 	return resp.StatusCode, resp.Header.Get(IdentityHeader), string(b)
 }
 
+// Checklist auth 8, 9.
 func TestNegotiatorAuthenticatesUnderEveryOfferAndName(t *testing.T) {
 	for name, o := range map[string]Options{
 		"both":         {},
@@ -204,6 +205,7 @@ func TestNegotiatorAuthenticatesUnderEveryOfferAndName(t *testing.T) {
 	}
 }
 
+// Checklist auth 14.
 func TestConnectionStaysAuthenticatedAndOthersAreNot(t *testing.T) {
 	w := start(t, Options{})
 	tr := w.transport(t)
@@ -224,6 +226,7 @@ func TestConnectionStaysAuthenticatedAndOthersAreNot(t *testing.T) {
 	}
 }
 
+// Checklist auth 14.
 func TestSingleRequestModeForgetsTheUser(t *testing.T) {
 	w := start(t, Options{SingleRequest: true})
 	tr := w.transport(t)
@@ -235,6 +238,7 @@ func TestSingleRequestModeForgetsTheUser(t *testing.T) {
 	}
 }
 
+// Checklist auth 10.
 func TestRefusalsListBareSchemesAndCount(t *testing.T) {
 	w := start(t, Options{})
 	for user, reason := range map[string]string{
@@ -262,6 +266,8 @@ func TestRefusalsListBareSchemesAndCount(t *testing.T) {
 	}
 }
 
+// Checklist auth 10.
+// Checklist auth 35 in part: journals, after every test of this package and of fakeentra; the fakes log nothing of requests.
 func TestWrongPasswordsLockAnAccountUntilUnlocked(t *testing.T) {
 	w := start(t, Options{LockoutThreshold: 3})
 	try := func(password string) int {
@@ -286,6 +292,7 @@ func TestWrongPasswordsLockAnAccountUntilUnlocked(t *testing.T) {
 	}
 }
 
+// Checklist auth 1.
 func TestOfferHasTheConfiguredForm(t *testing.T) {
 	for name, c := range map[string]struct {
 		options Options
@@ -312,6 +319,7 @@ func TestOfferHasTheConfiguredForm(t *testing.T) {
 	}
 }
 
+// Checklist auth 2.
 func TestBodyOf401IsEmptyOrAPageAndTheConnectionLives(t *testing.T) {
 	for _, page := range []bool{false, true} {
 		w := start(t, Options{HTML401: page})
@@ -394,6 +402,7 @@ func challengeFor(t *testing.T, s *Site, type1 []byte) []byte {
 	return challengeIn(t, w.Result(), "NTLM")
 }
 
+// Checklist auth 15.
 func TestType3OnAnotherConnectionIsWorthNothing(t *testing.T) {
 	w := start(t, Options{})
 	one, two := w.dial(t), w.dial(t)
@@ -418,6 +427,7 @@ func TestType3OnAnotherConnectionIsWorthNothing(t *testing.T) {
 	}
 }
 
+// Checklist auth 4.
 func TestHandshakeUnderNegotiateKeepsTheSchemeWord(t *testing.T) {
 	w := start(t, Options{})
 	c := w.dial(t)
@@ -428,6 +438,7 @@ func TestHandshakeUnderNegotiateKeepsTheSchemeWord(t *testing.T) {
 	}
 }
 
+// Checklist auth 5, 16.
 func TestRequestBetweenType1AndType3SpendsTheChallenge(t *testing.T) {
 	w := start(t, Options{})
 	c := w.dial(t)
@@ -439,6 +450,7 @@ func TestRequestBetweenType1AndType3SpendsTheChallenge(t *testing.T) {
 	}
 }
 
+// Checklist auth 16.
 func TestNewType1OnAnAuthenticatedConnectionMayChangeTheUser(t *testing.T) {
 	w := start(t, Options{})
 	c := w.dial(t)
@@ -456,6 +468,7 @@ func TestNewType1OnAnAuthenticatedConnectionMayChangeTheUser(t *testing.T) {
 	}
 }
 
+// Checklist auth 5.
 func TestChallengeExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		site := New(Options{Directory: accounts()})
@@ -479,6 +492,7 @@ func TestChallengeExpires(t *testing.T) {
 	})
 }
 
+// Checklist auth 11, 12, 13.
 func TestType3IsJudgedByMICBindingAndTime(t *testing.T) {
 	cert := certificate(t)
 	flagsPair := appendAVPair(nil, avFlags, []byte{avFlagMIC, 0, 0, 0})
@@ -527,6 +541,7 @@ func TestType3IsJudgedByMICBindingAndTime(t *testing.T) {
 	}
 }
 
+// Checklist auth 3.
 func TestMalformedMessagesAre401AndDoNoHarm(t *testing.T) {
 	w := start(t, Options{})
 	c := w.dial(t)
@@ -548,6 +563,7 @@ func TestMalformedMessagesAre401AndDoNoHarm(t *testing.T) {
 	}
 }
 
+// Checklist auth 23.
 func TestBasicIsOffUnlessOfferedAndItsMisuseIsRecorded(t *testing.T) {
 	w := start(t, Options{})
 	req, _ := http.NewRequestWithContext(t.Context(), "GET", w.URL, nil)
@@ -587,6 +603,7 @@ func TestBasicAuthenticatesTheRequestOnly(t *testing.T) {
 	}
 }
 
+// Checklist auth 23.
 func TestPasswordOverPlainHTTPIsAViolation(t *testing.T) {
 	j := journal.New()
 	site := New(Options{Directory: accounts(), Schemes: []string{SchemeBasic}, Journal: j})
@@ -610,6 +627,7 @@ func (tokens) VerifyToken(token string) (Identity, error) {
 	return Identity{}, errors.New("no")
 }
 
+// Checklist auth 30.
 func TestBearerIsJudgedByTheVerifierWithExchangeOnlinesChallenge(t *testing.T) {
 	w := start(t, Options{Schemes: []string{SchemeBearer}, Tokens: tokens{}})
 	c := w.dial(t)
@@ -628,6 +646,7 @@ func TestBearerIsJudgedByTheVerifierWithExchangeOnlinesChallenge(t *testing.T) {
 	}
 }
 
+// Checklist auth 18 in part: the stream is reset, with INTERNAL_ERROR.
 func TestHTTP2CannotCarryNTLM(t *testing.T) {
 	site := New(Options{Directory: accounts()})
 	server := httptest.NewUnstartedServer(site.Handler(http.NotFoundHandler()))
@@ -652,6 +671,7 @@ func TestMissingConnContextIsToldPlainly(t *testing.T) {
 	}
 }
 
+// Checklist auth 19.
 func TestFaultsStrikeWhereTheyAreDocumented(t *testing.T) {
 	for _, c := range []struct {
 		fault string
@@ -695,6 +715,7 @@ func TestFaultsStrikeWhereTheyAreDocumented(t *testing.T) {
 	}
 }
 
+// Checklist auth 19 in part: resets at type 1 and type 3; one in the middle of a 200 is ews.stream.cutmid.
 func TestResetAtTheHandshakeIsARealReset(t *testing.T) {
 	for _, name := range []string{"iis.reset-type1", "iis.reset-type3"} {
 		w := start(t, Options{})
@@ -715,6 +736,7 @@ func TestResetAtTheHandshakeIsARealReset(t *testing.T) {
 	}
 }
 
+// Checklist auth 20 in part: the requests of a connection; how long one may idle is the http.Server's.
 func TestConnectionEndsAfterItsRequests(t *testing.T) {
 	w := start(t, Options{RequestsPerConn: 2})
 	c := w.dial(t)
@@ -728,6 +750,8 @@ func TestConnectionEndsAfterItsRequests(t *testing.T) {
 
 // TestConcurrentRequestsOverPinnedConnectionsNeverMix is what a careful client
 // does: one connection, one request at a time, one account.
+//
+// Checklist auth 17, 22.
 func TestConcurrentRequestsOverPinnedConnectionsNeverMix(t *testing.T) {
 	w := start(t, Options{HTML401: true})
 	var wg sync.WaitGroup

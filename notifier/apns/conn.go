@@ -31,6 +31,7 @@ type conn struct {
 	goAway *http2.GoAwayError
 	ended  error         // why reading stopped
 	done   chan struct{} // closed when it has
+	broken atomic.Bool   // a write failed; the peer may have said why
 
 	stalled time.Time // since when the transport has refused a stream that should be free
 	poll    time.Duration
@@ -86,12 +87,28 @@ func (c *conn) lostBecause() error {
 	return c.ended
 }
 
+// lastWords waits, after a failed write, until everything the peer said has
+// been read. The read deadline bounds it, and the timer where that is not kept.
+// No lock may be held.
+func (c *conn) lastWords() {
+	if !c.broken.Load() {
+		return
+	}
+	late := time.NewTimer(2 * closeGrace)
+	defer late.Stop()
+	select {
+	case <-c.done:
+	case <-late.C:
+	}
+}
+
 // wire is a TLS connection whose incoming frames are read along.
 type wire struct {
 	*tls.Conn
 	raw     net.Conn
 	scanner frameScanner
 	ended   func(error)
+	conn    *conn
 	reading atomic.Bool
 }
 
@@ -106,12 +123,17 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write fails before the transport has begun to read when the peer has closed
-// already. What it said first, a GOAWAY perhaps, is read then.
+// Write fails when the peer has closed. What it said first, a GOAWAY perhaps,
+// is read then: by the transport's reader, whose end Close awaits, or here when
+// that has not begun.
 func (w *wire) Write(p []byte) (int, error) {
 	n, err := w.Conn.Write(p)
-	if err != nil && !w.reading.Load() {
-		_ = w.raw.SetReadDeadline(time.Now().Add(closeGrace))
+	if err == nil {
+		return n, nil
+	}
+	w.conn.broken.Store(true)
+	_ = w.raw.SetReadDeadline(time.Now().Add(closeGrace))
+	if !w.reading.Load() {
 		buf := make([]byte, frameNoteMax)
 		for range farewellReadsMax {
 			if _, err := w.Read(buf); err != nil {
@@ -123,8 +145,12 @@ func (w *wire) Write(p []byte) (int, error) {
 }
 
 // Close says goodbye if the peer takes it within closeGrace. The transport has
-// such a grace of its own, for a plain *tls.Conn only.
+// such a grace of its own, for a plain *tls.Conn only. After a failed write the
+// transport closes at once; what the peer said is read before.
 func (w *wire) Close() error {
+	if w.reading.Load() {
+		w.conn.lastWords()
+	}
 	t := time.AfterFunc(closeGrace, func() { _ = w.raw.Close() })
 	defer t.Stop()
 	return w.Conn.Close()
@@ -152,7 +178,7 @@ func (l *lane) connect(ctx context.Context) (*conn, error) {
 	c := &conn{opened: time.Now(), done: make(chan struct{})}
 	var once, endOnce sync.Once
 	settled := make(chan struct{})
-	w := &wire{Conn: tlsConn, raw: raw}
+	w := &wire{Conn: tlsConn, raw: raw, conn: c}
 	w.scanner.settings = func(streams uint32, named bool) {
 		l.settingsSeen(c, streams, named)
 		once.Do(func() { close(settled) })

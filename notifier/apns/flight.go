@@ -89,6 +89,7 @@ func (l *lane) push(caller context.Context, r *Request) (*flight, error) {
 	case caller.Err() != nil:
 		err = caller.Err()
 	case f.last != nil:
+		f.last.lastWords()
 		l.mu.Lock()
 		because := f.last.lostBecause()
 		l.mu.Unlock()

@@ -19,6 +19,7 @@ import (
 	"mailbell/notifier/ledger"
 	"mailbell/notifier/queue"
 	"mailbell/notifier/registry"
+	"mailbell/notifier/watch"
 	"mailbell/notifier/wns"
 )
 
@@ -80,6 +81,7 @@ type Exchange struct {
 	// Exchange2013_SP1.
 	Schema            ews.Version
 	PreferInternalURL bool
+	CatchUp           watch.CatchUp // how Inboxes are compared with bookmarks; empty: watch.ByReceived
 	NoBadge           bool          // leave out the unread count
 	SilenceMax        time.Duration // a stream without a byte this long is dead; 0: 100 s
 	AuditEvery        time.Duration // see watch.Options

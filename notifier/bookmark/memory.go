@@ -98,5 +98,10 @@ func (m *Memory) usable(ctx context.Context) error {
 // clone makes a copy that shares nothing with the original.
 func clone(b notifier.Bookmark) notifier.Bookmark {
 	b.Seen = slices.Clone(b.Seen)
+	if b.Sync != nil {
+		s := *b.Sync
+		s.Known = slices.Clone(s.Known)
+		b.Sync = &s
+	}
 	return b
 }

@@ -9,6 +9,7 @@ import (
 	"mailbell/notifier/autodiscover"
 	"mailbell/notifier/ews"
 	"mailbell/notifier/httpauth"
+	"mailbell/notifier/watch"
 )
 
 func (b *builder) exchange(x Exchange, n app.Network) app.Exchange {
@@ -16,7 +17,8 @@ func (b *builder) exchange(x Exchange, n app.Network) app.Exchange {
 		EWSURL: x.EWSURL, Endpoints: x.Autodiscover.Endpoints, RedirectHosts: x.Autodiscover.RedirectHosts,
 		AddressDomains: x.Autodiscover.AddressDomains, PreferInternalURL: x.PreferInternalURL,
 		NoBadge: x.Badge != nil && !*x.Badge, SilenceMax: x.Silence, AuditEvery: x.Audit,
-		Schema: ews.Version(b.one("exchange.schema", x.Schema, string(ews.Exchange2013SP1), string(ews.Exchange2010SP2))),
+		Schema:  ews.Version(b.one("exchange.schema", x.Schema, string(ews.Exchange2013SP1), string(ews.Exchange2010SP2))),
+		CatchUp: watch.CatchUp(b.one("exchange.catch_up", x.CatchUp, string(watch.ByReceived), string(watch.BySync))),
 	}
 	if x.EWSURL != "" {
 		b.https("exchange.ews_url", x.EWSURL)

@@ -75,6 +75,7 @@ func TestASlipIsNamedWithLineFieldAndFix(t *testing.T) {
 		{"doubled role", "engine:\n", "roles: [portal, extender, proxy, portal]\nengine:\n", "line 1: roles[3]: the role is in the list already"},
 		{"no role", "engine:\n", "roles: []\nengine:\n", "line 1: roles: the list is empty"},
 		{"unknown sync", dir, dir + "  sync: " + secret + "\n", "line 3: engine.sync: not one of the words allowed here: interval, always"},
+		{"unknown catch-up", "push:", "  catch_up: snyc\npush:", "line 8: exchange.catch_up: not one of the words allowed here (did you mean sync?): received, sync"},
 		{"unknown schema", "push:", "  schema: " + secret + "\npush:", "line 8: exchange.schema: not one of the words allowed here: Exchange2013_SP1, Exchange2010_SP2"},
 		{"unknown authentication", password, password + "      authentication: " + secret + "\n", "line 8: exchange.accounts[0].authentication: not one of the words allowed here: ntlm, basic, oauth"},
 		{"unknown environment", apple, apple + "      environment: sandbox\n", "line 13: push.apns[0].environment: not one of the words allowed here: production, development"},

@@ -23,11 +23,12 @@ type FindPage struct {
 	Total      int // items in the Inbox
 }
 
-// FoundItem is a row of a page.
+// FoundItem is a row of a page, of FindItems or SyncFolderItems.
 type FoundItem struct {
 	ID       ItemID
 	Received time.Time // UTC, whole seconds; zero when it was never received
 	Read     bool
+	Draft    bool // only SyncFolderItems tells
 	Class    string
 }
 
@@ -104,6 +105,8 @@ func readFound(s *scanner) FoundItem {
 			it.Received = when(s.value())
 		case "IsRead":
 			it.Read = yes(s.value())
+		case "IsDraft":
+			it.Draft = yes(s.value())
 		case "ItemClass":
 			it.Class = word(s.value())
 		default:

@@ -199,8 +199,8 @@ func TestNextOffsetGoesOnWithoutTheServersHelp(t *testing.T) {
 func TestSyncFolderItemsSortsTheChanges(t *testing.T) {
 	got, err := clientFor(t, saying(t, "syncfolderitems_response.xml")).SyncFolderItems(t.Context(), Caller{}, SyncRequest{State: "H4sIAAAA"})
 	want := SyncPage{
-		State: "H4sIAAAB", Last: true, Created: []ItemID{"AAMkAGI0=", "AAMkAGI4="}, Updated: []ItemID{"AAMkAGI1="}, Deleted: []ItemID{"AAMkAGI3="},
-		ReadFlags: map[ItemID]bool{"AAMkAGI2=": true},
+		State: "H4sIAAAB", Last: true, Created: []FoundItem{{ID: "AAMkAGI0=", Received: received}, {ID: "AAMkAGI4=", Draft: true, Read: true}},
+		Updated: []FoundItem{{ID: "AAMkAGI1="}}, Deleted: []ItemID{"AAMkAGI3="}, ReadFlags: map[ItemID]bool{"AAMkAGI2=": true},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)

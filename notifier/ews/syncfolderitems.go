@@ -17,7 +17,7 @@ type SyncRequest struct {
 type SyncPage struct {
 	State            SyncState
 	Last             bool // there are no more changes for now
-	Created, Updated []ItemID
+	Created, Updated []FoundItem
 	Deleted          []ItemID
 	ReadFlags        map[ItemID]bool // items whose read flag is all that changed: read now or not
 }
@@ -63,7 +63,7 @@ func (c *Client) SyncFolderItems(ctx context.Context, who Caller, q SyncRequest)
 func syncRequest(v Version, who Caller, q SyncRequest) []byte {
 	b := beginEnvelope(v, who.Impersonate)
 	b = append(b, `<m:SyncFolderItems><m:ItemShape>`...)
-	b = appendFields(b)
+	b = appendFields(b, "item:DateTimeReceived", "item:ItemClass", "item:IsDraft", "message:IsRead")
 	b = append(b, `</m:ItemShape><m:SyncFolderId>`+inbox+`</m:SyncFolderId>`...)
 	if q.State != "" {
 		b = appendElement(b, "m:SyncState", string(q.State))
@@ -91,32 +91,31 @@ func (p *SyncPage) readChange(s *scanner) {
 		s.skip()
 		return
 	}
-	var id ItemID
-	read := false
+	var it FoundItem
 	for s.child() {
 		switch string(s.name) {
 		case "ItemId":
-			id = itemID(s)
+			it.ID = itemID(s)
 		case "IsRead":
-			read = yes(s.value())
+			it.Read = yes(s.value())
 		default:
 			if inner := readFound(s); inner.ID != "" {
-				id = inner.ID
+				it = inner
 			}
 		}
 	}
 	switch {
-	case id == "":
+	case it.ID == "":
 	case kind == "Create":
-		p.Created = append(p.Created, id)
+		p.Created = append(p.Created, it)
 	case kind == "Update":
-		p.Updated = append(p.Updated, id)
+		p.Updated = append(p.Updated, it)
 	case kind == "Delete":
-		p.Deleted = append(p.Deleted, id)
+		p.Deleted = append(p.Deleted, it.ID)
 	default:
 		if p.ReadFlags == nil {
 			p.ReadFlags = map[ItemID]bool{}
 		}
-		p.ReadFlags[id] = read
+		p.ReadFlags[it.ID] = it.Read
 	}
 }

@@ -26,7 +26,8 @@ func TestSealedContentOpensAtItsPlace(t *testing.T) {
 		if len(sealed) != len(content)+Overhead {
 			t.Errorf("sealed %d bytes into %d, want %d", len(content), len(sealed), len(content)+Overhead)
 		}
-		if content != "" && bytes.Contains(sealed, []byte(content)) {
+		// A single byte turns up among random ones by chance.
+		if len(content) > 1 && bytes.Contains(sealed, []byte(content)) {
 			t.Error("the content is readable in the sealed value")
 		}
 		got, err := s.Open(sealed, "pushes.apns.abc")

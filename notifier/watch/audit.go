@@ -29,11 +29,16 @@ func (w *Watcher) audit(ctx context.Context, every time.Duration) {
 		}
 		if err := w.compare(m.ctx, m, notifier.FromAudit); err != nil && m.ctx.Err() == nil && !errors.Is(err, errNotHeard) {
 			w.log.Warn("audit failed", "mailbox", m.name, "err", err)
-			m.mu.Lock()
-			m.comparedAt = time.Now().Add(-every * 9 / 10) // again soon, but not at once
-			m.mu.Unlock()
+			w.auditSoon(m)
 		}
 	}
+}
+
+// auditSoon has the mailbox compared again soon, but not at once.
+func (w *Watcher) auditSoon(m *mailbox) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.comparedAt = time.Now().Add(-max(w.opt.AuditEvery, 0) * 9 / 10)
 }
 
 // stalest is the streaming mailbox whose last comparison is the oldest, if that

@@ -12,15 +12,41 @@ import (
 )
 
 // compare holds the Inbox against the bookmark and hands over what is missing,
-// oldest first. It walks the Inbox from the newest item down, without a
-// restriction, and stops at the first item received before the bookmark's
-// floor (EWS "FindItem"; the sort order has a view in the store, a restriction
-// would need a search folder).
+// oldest first.
 func (w *Watcher) compare(ctx context.Context, m *mailbox, why notifier.Source) error {
+	m.comparing.Lock()
+	defer m.comparing.Unlock()
 	g := w.groupOf(m)
 	if g == nil {
 		return errNotHeard
 	}
+	m.mu.Lock()
+	syncs, before := m.syncsLocked(), m.strikes.row()
+	m.mu.Unlock()
+	if !syncs {
+		return w.compareByReceived(ctx, g, m, why)
+	}
+	err := w.compareBySync(ctx, g, m, why)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return err
+	case stateIsBad(err):
+		w.giveUpState(m, err, 0)
+		return w.compareByReceived(ctx, g, m, why)
+	case !doWithout(err, before):
+		return err
+	}
+	w.log.Warn("changes unknown; comparing by received time this once", "mailbox", m.name, "err", err)
+	err = w.compareByReceived(ctx, g, m, why)
+	w.auditSoon(m)
+	return err
+}
+
+// compareByReceived walks the Inbox from the newest item down, without a
+// restriction, and stops at the first item received before the bookmark's
+// floor (EWS "FindItem"; the sort order has a view in the store, a restriction
+// would need a search folder).
+func (w *Watcher) compareByReceived(ctx context.Context, g *group, m *mailbox, why notifier.Source) error {
 	m.mu.Lock()
 	gaps, mark, heard := m.gaps, m.bookmark, m.heard
 	if m.inGapLocked() {
@@ -36,21 +62,32 @@ func (w *Watcher) compare(ctx context.Context, m *mailbox, why notifier.Source) 
 		return err
 	}
 	slices.Reverse(missing)
-	if len(missing) > 0 {
-		switch why {
-		case notifier.FromAudit:
-			w.stats.auditFinds.Add(uint64(len(missing)))
-			w.log.Warn("audit found mail that no stream told of", "mailbox", m.name, "count", len(missing))
-		default:
-			w.stats.caughtUp.Add(uint64(len(missing)))
-			w.log.Info("caught up", "mailbox", m.name, "count", len(missing))
+	w.handOver(m, missing)
+	if m.coveredUpTo(gaps) {
+		w.toWalk.push(m)
+	}
+	return nil
+}
+
+// handOver queues what a comparison has found. What overflows leaves a gap open.
+func (w *Watcher) handOver(m *mailbox, found []notifier.Event) {
+	finds := 0
+	for _, e := range found {
+		if e.Source == notifier.FromAudit {
+			finds++
 		}
 	}
-	if fresh, _ := m.notice(missing, CompareItemsMax+pendingMax); fresh { // what overflows leaves a gap open
+	if finds > 0 {
+		w.stats.auditFinds.Add(uint64(finds))
+		w.log.Warn("audit found mail that no stream told of", "mailbox", m.name, "count", finds)
+	}
+	if n := len(found) - finds; n > 0 {
+		w.stats.caughtUp.Add(uint64(n))
+		w.log.Info("caught up", "mailbox", m.name, "count", n)
+	}
+	if fresh, _ := m.notice(found, CompareItemsMax+pendingMax); fresh {
 		w.ready.push(m)
 	}
-	m.coveredUpTo(gaps)
-	return nil
 }
 
 // missing lists the items at or above the floor that the bookmark does not
@@ -118,7 +155,7 @@ func (w *Watcher) catchUp(m *mailbox) {
 }
 
 func (w *Watcher) compareFailed(m *mailbox, err error) {
-	if errors.Is(err, errNotHeard) {
+	if errors.Is(err, errNotHeard) || errors.Is(err, errNotDealtWith) {
 		return
 	}
 	n := m.struck()

@@ -1,6 +1,10 @@
 package watch
 
-import "time"
+import (
+	"time"
+
+	"mailbell/notifier/ews"
+)
 
 // Limits and times, with their sources.
 const (
@@ -64,6 +68,28 @@ const (
 	// more than this above its floor has its oldest ones passed over, with an
 	// error in the log.
 	CompareItemsMax = 20_000
+
+	// syncTurnPages bounds the pages of changes that one comparison, or one turn
+	// of a walk, asks for: as many items as a comparison by received time.
+	syncTurnPages = CompareItemsMax / ews.SyncChangesMax
+	// walkPagesMax bounds a walk through an Inbox ("Exchange Online limits":
+	// 1 million messages a folder).
+	walkPagesMax = 1_000_000/ews.SyncChangesMax + 1
+	// walkParallel bounds the walks at a time. There is no haste: until its walk
+	// is over a mailbox is compared by received time.
+	walkParallel = 2
+	// syncTries is how often in a row SyncFolderItems may fail before a mailbox is
+	// compared by received time for once.
+	syncTries = 3
+	// knownDue is how many items are dealt with between two comparisons at most,
+	// which keeps bookmarks small, and knownRest how long a comparison is not
+	// repeated for that reason.
+	knownDue  = 250
+	knownRest = time.Minute
+	// movedInAgeMax is how long ago an item may have been received and still be
+	// news when it is moved into the Inbox: as long as quarantine and Junk Email
+	// may keep it ("Quarantined email messages in EOP", retention: up to 30 days).
+	movedInAgeMax = 30 * 24 * time.Hour
 
 	// pendingMax bounds the stream events waiting per mailbox. Past it they are
 	// dropped and the mailbox is compared instead.

@@ -29,6 +29,8 @@ type mailbox struct {
 	ctx  context.Context // ends when the mailbox is removed
 	stop context.CancelFunc
 
+	comparing sync.Mutex // held by the one who compares; locked before mu
+
 	mu        sync.Mutex
 	state     State
 	since     time.Time // when state was entered
@@ -54,6 +56,12 @@ type mailbox struct {
 	gaps       uint64 // gaps there were
 	compared   uint64 // gaps that a comparison has covered
 	comparedAt time.Time
+
+	told    *changes // by SyncFolderItems, and not dealt with yet; nil: none
+	walking strikes  // of walking through the Inbox, and of states given up
+	walked  int      // pages of this walk
+	// moveOnAt is when the mailbox was last compared only to have its state move on.
+	moveOnAt time.Time
 
 	poison map[notifier.ItemID]failing // items that failed inside Exchange
 }
@@ -103,11 +111,11 @@ func (m *mailbox) strike(first, most, told time.Duration) (wait time.Duration, b
 	return m.strikes.add(first, most, told)
 }
 
-// struck is the number of failures in a row so far.
+// struck is the number of failures in the row that goes on.
 func (m *mailbox) struck() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.strikes.n
+	return m.strikes.row()
 }
 
 // refused counts a failure that only somebody's action can end.
@@ -191,10 +199,9 @@ func (m *mailbox) batch() []notifier.Event {
 }
 
 // done takes events off what is pending and adds what was dealt with to the
-// bookmark. The floor rises only when nothing below it can be outstanding. It
-// returns the bookmark to be written, whether more is pending, and whether the
-// mailbox is to be compared because events were dropped.
-func (m *mailbox) done(events []notifier.Event, seen []notifier.SeenItem) (mark notifier.Bookmark, more, compare bool) {
+// bookmark, which is then to be written. The floor rises only when nothing below
+// it can be outstanding.
+func (m *mailbox) done(events []notifier.Event, seen []notifier.SeenItem) (then next) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.handling = strikes{}
@@ -204,13 +211,21 @@ func (m *mailbox) done(events []notifier.Event, seen []notifier.SeenItem) (mark 
 	}
 	m.pending = append([]notifier.Event(nil), m.pending[len(events):]...)
 	m.bookmark = m.bookmark.With(dated(seen, m.bookmark)...)
+	then.compare = m.doneWithLocked(events)
 	m.settleLocked()
-	more = len(m.pending) > 0
-	compare = m.overflowed && !more
-	if compare {
-		m.overflowed = false
+	then.handle = len(m.pending) > 0
+	if m.overflowed && !then.handle {
+		m.overflowed, then.compare = false, true
 	}
-	return m.bookmark, more, compare
+	then.walk = m.toBeWalkedLocked()
+	return then
+}
+
+// next is what a mailbox waits for when some of its events are dealt with.
+type next struct {
+	handle  bool // the other events
+	compare bool // because events were dropped, or changes left untold
+	walk    bool // because no state is known
 }
 
 // dated gives the items of which nobody knows when they were received the
@@ -258,8 +273,9 @@ func (m *mailbox) settleLocked() {
 }
 
 // coveredUpTo notes that a comparison that began when there were gaps gaps has
-// handed over everything it found.
-func (m *mailbox) coveredUpTo(gaps uint64) {
+// handed over everything it found. It reports whether the Inbox has to be walked
+// now for a state.
+func (m *mailbox) coveredUpTo(gaps uint64) (walk bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.comparedAt = time.Now()
@@ -270,4 +286,5 @@ func (m *mailbox) coveredUpTo(gaps uint64) {
 	if m.state == CatchingUp && !m.inGapLocked() {
 		m.enterLocked(Streaming)
 	}
+	return m.toBeWalkedLocked()
 }

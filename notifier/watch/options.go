@@ -40,6 +40,8 @@ type Options struct {
 	Version ews.Version
 	// PreferInternalURL takes InternalEwsUrl before ExternalEwsUrl.
 	PreferInternalURL bool
+	// CatchUp is how Inboxes are compared with bookmarks; empty: ByReceived.
+	CatchUp CatchUp
 	// NoBadge leaves out the request for the unread count.
 	NoBadge bool
 
@@ -62,6 +64,10 @@ func (o *Options) complete() error {
 		return fmt.Errorf("watch: Bookmarks: missing")
 	case o.Handle == nil:
 		return fmt.Errorf("watch: Handle: missing")
+	}
+	setDefault(&o.CatchUp, ByReceived)
+	if o.CatchUp != ByReceived && o.CatchUp != BySync {
+		return fmt.Errorf("watch: CatchUp: %q; %s and %s are allowed", o.CatchUp, ByReceived, BySync)
 	}
 	names := map[string]bool{}
 	for i := range o.Accounts {

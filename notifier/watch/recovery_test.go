@@ -3,6 +3,7 @@ package watch_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -154,6 +155,28 @@ func TestTheBookmarkWaitsForTheConsequences(t *testing.T) {
 		s.mustHandle(id)
 		if b, _ := s.marks.Get(t.Context(), ada); !b.HasItem(id) {
 			t.Error("the bookmark has not moved")
+		}
+	})
+}
+
+func TestAnOldRowOfFailuresDoesNotCountAgainstALaterOne(t *testing.T) {
+	streaming(t, func(s *stage) {
+		failures := 9 // one less than moves the mailbox
+		s.hooked(func(q request) (*http.Response, error) {
+			if q.operation == "FindItem" && q.mailbox == string(ada) && failures > 0 {
+				failures--
+				return faulty(q, "ErrorMailboxStoreUnavailable"), nil
+			}
+			return nil, nil
+		})
+		s.org.CutStreams("")
+		s.pass(time.Hour)
+		subscribed := s.count("Subscribe")
+		failures = 1
+		s.org.CutStreams("")
+		s.pass(time.Hour)
+		if n := s.count("Subscribe") - subscribed; failures != 0 || n != 0 {
+			t.Errorf("%d new subscriptions after a single failure", n)
 		}
 	})
 }

@@ -14,13 +14,17 @@ type strikes struct {
 // add counts a failure. It returns the wait, from first doubling up to most and
 // at least told, and how many failures of the row there were before.
 func (s *strikes) add(first, most, told time.Duration) (wait time.Duration, before int) {
-	now := time.Now()
-	if now.Sub(s.until) > forgiveAfter {
-		s.n = 0
-	}
-	before = s.n
+	before = s.row()
 	wait = max(backoff(before, first, most), told)
-	s.n++
-	s.until = now.Add(wait)
+	s.n = before + 1
+	s.until = time.Now().Add(wait)
 	return wait, before
+}
+
+// row is how many failures the next one would have before it.
+func (s *strikes) row() int {
+	if time.Since(s.until) > forgiveAfter {
+		return 0
+	}
+	return s.n
 }

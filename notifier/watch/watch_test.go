@@ -81,7 +81,7 @@ func inBubbleWith(t *testing.T, org exchange.Options, o watch.Options, tell func
 }
 
 func (s *stage) serve(o exchange.Options) {
-	o.Servers, o.Journal, o.Faults = []string{"ex01", "ex02"}, s.journal, s.faults
+	o.Servers, o.Journal = []string{"ex01", "ex02"}, s.journal
 	org, err := exchange.New(o)
 	must(s.t, err)
 	s.org = org

@@ -32,6 +32,7 @@ type Watcher struct {
 
 	ready     *runqueue // mailboxes with pending events
 	toCompare *runqueue // mailboxes with an open gap and a place
+	toWalk    *runqueue // mailboxes that lack a sync state
 
 	mu        sync.Mutex
 	running   bool
@@ -64,7 +65,7 @@ func New(o Options) (*Watcher, error) {
 	}
 	w := &Watcher{
 		opt: o, log: o.Logger, notes: newNotebook(o.Bookmarks, o.Logger),
-		ready: newRunqueue(), toCompare: newRunqueue(),
+		ready: newRunqueue(), toCompare: newRunqueue(), toWalk: newRunqueue(),
 		mailboxes: map[notifier.Mailbox]*mailbox{}, groups: map[groupKey][]*group{},
 		asking: map[*mailbox]time.Time{}, askWake: make(chan struct{}, 1),
 	}
@@ -92,6 +93,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 	for range w.opt.CompareParallel {
 		workers.Go(func() { w.toCompare.work(w.catchUp) })
 	}
+	for range walkParallel {
+		workers.Go(func() { w.toWalk.work(w.walk) })
+	}
 	if w.opt.AuditEvery > 0 {
 		workers.Go(func() { w.audit(ctx, w.opt.AuditEvery) })
 	}
@@ -110,6 +114,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	w.tasks.Wait()
 	w.ready.close()
 	w.toCompare.close()
+	w.toWalk.close()
 	workers.Wait()
 	stopNotes()
 	notes.Wait()
@@ -150,6 +155,7 @@ func (w *Watcher) Remove(name notifier.Mailbox) {
 	m.stop()
 	w.ready.forget(m)
 	w.toCompare.forget(m)
+	w.toWalk.forget(m)
 	w.unplace(m)
 	w.notes.removed(name)
 }
@@ -196,23 +202,31 @@ func (w *Watcher) handle(m *mailbox) {
 		}
 		return
 	}
-	mark, more, compare := m.done(events, seen)
-	w.moved(m, mark)
-	switch {
-	case more:
+	then := m.done(events, seen)
+	w.moved(m)
+	if then.handle {
 		w.ready.push(m)
-	case compare:
+	}
+	if then.compare {
 		w.toCompare.push(m)
+	}
+	if then.walk {
+		w.toWalk.push(m)
 	}
 }
 
-// moved has the bookmark written, unless the mailbox was removed meanwhile.
-func (w *Watcher) moved(m *mailbox, mark notifier.Bookmark) {
+// moved has the bookmark written as it is now, unless the mailbox was removed
+// meanwhile.
+func (w *Watcher) moved(m *mailbox) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.mailboxes[m.name] == m {
-		w.notes.moved(mark)
+	if w.mailboxes[m.name] != m {
+		return
 	}
+	m.mu.Lock()
+	mark := m.bookmark
+	m.mu.Unlock()
+	w.notes.moved(mark)
 }
 
 // handleFailed lets the mailbox rest, with everything still pending.
@@ -241,9 +255,9 @@ func (w *Watcher) load(ctx context.Context, m *mailbox) error {
 	switch {
 	case errors.Is(err, bookmark.ErrNotFound):
 		m.mu.Lock()
-		b, m.loaded = m.bookmark, true
+		m.bookmark.Sync, m.loaded = w.syncMark(nil), true
 		m.mu.Unlock()
-		w.moved(m, b)
+		w.moved(m)
 		return nil
 	case err != nil:
 		return fmt.Errorf("watch: bookmark of %s: %w", m.name, err)
@@ -252,10 +266,23 @@ func (w *Watcher) load(ctx context.Context, m *mailbox) error {
 	defer m.mu.Unlock()
 	m.loaded = true
 	if b.Floor.Before(m.bookmark.Floor) {
-		b.Floor = m.bookmark.Floor // of an earlier registration
+		b.Floor, b.Sync = m.bookmark.Floor, nil // of an earlier registration
 	}
+	b.Sync = w.syncMark(b.Sync)
 	m.bookmark = b
 	return nil
+}
+
+// syncMark is what a stored mark is worth. Mailboxes compared by received time
+// lose theirs, because nobody keeps it up.
+func (w *Watcher) syncMark(stored *notifier.SyncMark) *notifier.SyncMark {
+	switch {
+	case w.opt.CatchUp != BySync:
+		return nil
+	case stored == nil || len(stored.State) > notifier.BookmarkStateMax || len(stored.Known) > notifier.BookmarkKnownMax:
+		return &notifier.SyncMark{}
+	}
+	return stored
 }
 
 // backOffTold is the wait the server asked for, 0 when it named none.

@@ -8,7 +8,7 @@ import (
 )
 
 var _ = Describe("Every supported version of Exchange", func() {
-	for _, v := range []exchange.Version{exchange.V2010SP2, exchange.V2013, exchange.V2016, exchange.V2019, exchange.VSE} {
+	for _, v := range []exchange.Version{exchange.V2010SP2, exchange.V2013, exchange.V2016, exchange.V2019, exchange.VSE, exchange.VOnline} {
 		world.Story("delivers: "+string(v), world.Options{Version: v}, func(w *world.World) {
 			phone, pc := w.Phone("taro"), w.PC("hanako")
 			w.AwaitStreaming()

@@ -26,6 +26,12 @@ func read(entries []journal.Entry) *history {
 			m := Mail{Mailbox: e.Mailbox, Item: e.Item, Subject: e.Detail["subject"], FromName: e.Detail["from_name"], FromAddr: e.Detail["from_addr"], Arrived: e.Time, Seq: e.Seq}
 			h.mails = append(h.mails, m)
 			h.byItem[m.Item] = m
+		case e.Server == "exchange" && e.Kind == "move-item" && e.Detail["folder"] == "inbox":
+			// A mail that is moved in may be announced under its new name; none is due.
+			if m, ok := h.byItem[e.Detail["from"]]; ok {
+				m.Item = e.Item
+				h.byItem[e.Item] = m
+			}
 		case e.Kind == "push" && e.Status == 200 && (e.Server == "apns" || e.Server == "wns"):
 			if p, ok := pushOf(e); ok {
 				h.pushes = append(h.pushes, p)

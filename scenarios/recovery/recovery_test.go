@@ -7,12 +7,21 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"mailbell/fakes/exchange"
 	"mailbell/fakes/fault"
+	"mailbell/notifier/app"
+	"mailbell/notifier/watch"
 	"mailbell/scenarios/world"
 )
 
 // minutes runs a story in virtual time only: it takes too long otherwise.
 var minutes = world.Options{VirtualOnly: true}
+
+// bySync compares Inboxes exactly.
+var (
+	bySync        = world.Options{Change: func(o *app.Options) { o.Exchange.CatchUp = watch.BySync }}
+	bySyncMinutes = world.Options{Change: bySync.Change, VirtualOnly: true}
+)
 
 var _ = Describe("Nothing is lost", func() {
 	world.Story("when streams are cut", world.Options{}, func(w *world.World) {
@@ -75,6 +84,38 @@ var _ = Describe("Nothing is lost", func() {
 		}
 		w.StartNotifier()
 		w.MustHaveKeptThePromise()
+	})
+
+	world.Story("with exact catch-up, when streams are cut and the notifier is stopped", bySync, func(w *world.World) {
+		phone := w.Phone("taro")
+		w.AwaitStreaming()
+		for i := range 4 {
+			w.Organisation.CutStreams("")
+			w.Mail(phone.Mailbox, fmt.Sprintf("#c%d", i))
+			phone.AwaitPush(fmt.Sprintf("#c%d", i))
+		}
+		w.StopNotifier()
+		for i := range 30 {
+			w.Mail(phone.Mailbox, fmt.Sprintf("#%02d", i))
+		}
+		w.StartNotifier()
+		w.MustHaveKeptThePromise()
+	})
+
+	world.Story("with exact catch-up, when mail is released from Junk Email while the notifier is stopped", bySyncMinutes, func(w *world.World) {
+		phone := w.Phone("taro")
+		w.AwaitStreaming()
+		Expect(w.Organisation.AddRule(phone.Mailbox, exchange.Rule{SubjectContains: "#held", MoveTo: exchange.JunkEmail})).To(Succeed())
+		held := w.Mail(phone.Mailbox, "#held")
+		w.Forgive(held)
+		w.Wait(time.Hour)
+		w.Mail(phone.Mailbox, "#1")
+		phone.AwaitPush("#1")
+		w.StopNotifier()
+		_, err := w.Organisation.MoveItem(phone.Mailbox, held, exchange.Inbox)
+		Expect(err).NotTo(HaveOccurred())
+		w.StartNotifier()
+		phone.AwaitPush("#held")
 	})
 
 	world.Story("when APNs is down for ten minutes", minutes, func(w *world.World) {

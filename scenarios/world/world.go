@@ -26,6 +26,7 @@ import (
 	"mailbell/fakes/exchange"
 	"mailbell/fakes/fakedevice"
 	"mailbell/fakes/fault"
+	"mailbell/fakes/iisauth"
 	"mailbell/fakes/journal"
 	"mailbell/fakes/memnet"
 	"mailbell/notifier"
@@ -55,6 +56,7 @@ type Options struct {
 	Seed    int64
 	Policy  *compose.Policy    // nil: everybody is served and sees everything
 	Change  func(*app.Options) // last word on the notifier's options; nil: none
+	Log     io.Writer          // gets the notifier's log at its finest, too; nil: nobody
 	// VirtualOnly leaves the telling in real time out: it would take too long.
 	VirtualOnly bool
 	Patient     time.Duration // how long a verb waits; 0: 30 minutes virtual, 30 seconds real
@@ -74,6 +76,8 @@ type World struct {
 	devices []*Device
 	people  map[string]bool
 	patient time.Duration
+
+	afterNotifier []func() error // what its options hold, to be closed when it has stopped
 }
 
 // Story tells one story in both kinds of time.
@@ -108,6 +112,9 @@ func New(o Options) *World {
 	}
 	w.Ctx, w.cancel = context.WithTimeout(context.Background(), 100*24*time.Hour)
 	f := fakes.Options{Version: o.Version, Profile: o.Profile, Seed: o.Seed}
+	if o.Version == exchange.VOnline {
+		f.Schemes = []string{iisauth.SchemeBearer}
+	}
 	if !o.Real {
 		f.Network = memnet.New(memnet.Options{Seed: o.Seed})
 	}
@@ -156,6 +163,10 @@ func (w *World) StopNotifier() {
 	defer cancel()
 	Expect(w.App.Stop(ctx)).To(Succeed())
 	w.App = nil
+	for _, end := range w.afterNotifier {
+		Expect(end()).To(Succeed())
+	}
+	w.afterNotifier = nil
 }
 
 func (w *World) options() app.Options {
@@ -178,10 +189,8 @@ func (w *World) options() app.Options {
 			LookupSRV: noSRV,
 			RootCAs:   w.World.Authority.Pool(),
 		},
-		Exchange: app.Exchange{Accounts: []app.ListenerAccount{{
-			Name: "listener", Credentials: httpauth.NTLM{User: w.ListenerUser(), Password: httpauth.Secret(w.ListenerPassword())},
-		}}},
-		Policy: *policy,
+		Exchange: w.exchange(),
+		Policy:   *policy,
 		APNs: []app.APNs{
 			{Environment: notifier.Production, Key: key},
 			{Environment: notifier.Development, Key: key},
@@ -189,7 +198,7 @@ func (w *World) options() app.Options {
 		WNS: []wns.App{{Name: fakes.WNSApp, Kind: wns.PartnerCenter, PackageSID: fakes.PackageSID, Secret: w.WNSSecret()}},
 		// The oracle asks for receipts far more often than a device may.
 		API:    app.API{Listen: host, TLS: &cert, Keys: []api.TrustedKey{trusted}, Limits: api.Limits{RatePerSecond: 1e6, RateBurst: 1e6}},
-		Logger: slog.New(slog.NewTextHandler(logWriter(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger: slog.New(slog.NewTextHandler(w.log(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if w.dir != "" {
 		o.Engine = engine.Options{Dir: w.dir, Key: []byte("0123456789abcdef0123456789abcdef")}
@@ -200,8 +209,34 @@ func (w *World) options() app.Options {
 	return o
 }
 
-// logWriter is where the notifier's log goes: a failing spec shows it.
-func logWriter() io.Writer { return GinkgoWriter }
+// exchange is how the notifier reaches Exchange: by password on premises, by
+// token Online.
+func (w *World) exchange() app.Exchange {
+	GinkgoHelper()
+	if w.opt.Version != exchange.VOnline {
+		return app.Exchange{Accounts: []app.ListenerAccount{{
+			Name: "listener", Credentials: httpauth.NTLM{User: w.ListenerUser(), Password: httpauth.Secret(w.ListenerPassword())},
+		}}}
+	}
+	tokens, err := httpauth.NewTokenSource(httpauth.TokenOptions{
+		Tenant: fakes.Tenant, ClientID: fakes.ClientID, Secret: httpauth.Secret(w.AppSecret()), HTTPClient: w.client(),
+	})
+	Expect(err).NotTo(HaveOccurred())
+	w.afterNotifier = append(w.afterNotifier, tokens.Close)
+	return app.Exchange{
+		Accounts: []app.ListenerAccount{{Name: "listener", Credentials: httpauth.Bearer{Tokens: tokens}}},
+		// Tokens go to hosts of Office 365 and to those named here.
+		RedirectHosts: []string{"autodiscover." + w.Domain(), "mail." + w.Domain()},
+	}
+}
+
+// log is where the notifier's log goes: a failing spec shows it.
+func (w *World) log() io.Writer {
+	if w.opt.Log == nil {
+		return GinkgoWriter
+	}
+	return io.MultiWriter(GinkgoWriter, w.opt.Log)
+}
 
 func noSRV(_ context.Context, service, proto, name string) (string, []*net.SRV, error) {
 	return "", nil, &net.DNSError{Err: "no such host", Name: "_" + service + "._" + proto + "." + name, IsNotFound: true}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ func Bookmark(n int) notifier.Bookmark {
 	return notifier.Bookmark{
 		Mailbox: notifier.Mailbox(fmt.Sprintf("user%d@contoso.test", n)), Floor: floor,
 		Seen: []notifier.SeenItem{{Item: notifier.ItemID(fmt.Sprintf("AAMkAD%d=", n)), Received: floor.Add(time.Second)}},
+		Sync: &notifier.SyncMark{State: fmt.Sprintf("H4sIAAA%d=", n), Walked: true, Known: []notifier.ItemID{notifier.ItemID(fmt.Sprintf("AAMkAD%d=", n))}},
 	}
 }
 
@@ -73,12 +75,12 @@ func putTwice(t *testing.T, s bookmark.Store) {
 func returnsCopies(t *testing.T, s bookmark.Store) {
 	b := Bookmark(1)
 	put(t, s, b)
-	b.Seen[0].Item = "changed by the one who put it"
+	b.Seen[0].Item, b.Sync.Known[0] = "changed by the one who put it", "likewise"
 	got, err := s.Get(t.Context(), b.Mailbox)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got.Seen[0].Item = "changed by the one who got it"
+	got.Seen[0].Item, got.Sync.Known[0], got.Sync.State = "changed by the one who got it", "likewise", "likewise"
 	found(t, s, Bookmark(1))
 }
 
@@ -95,6 +97,10 @@ func putLarge(t *testing.T, s bookmark.Store) {
 	for n := range notifier.BookmarkSeenMax {
 		b.Seen = append(b.Seen, notifier.SeenItem{Item: notifier.ItemID(fmt.Sprintf("%0512d", n)), Received: b.Floor})
 	}
+	for n := range notifier.BookmarkKnownMax {
+		b.Sync.Known = append(b.Sync.Known, notifier.ItemID(fmt.Sprintf("%0512d", n)))
+	}
+	b.Sync.State = strings.Repeat("H", notifier.BookmarkStateMax)
 	put(t, s, b)
 	found(t, s, b)
 }

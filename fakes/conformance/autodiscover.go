@@ -1,0 +1,42 @@
+package conformance
+
+// autodiscover is Autodiscover by SOAP, POX and JSON, with what a client must
+// never do while looking for it.
+var autodiscover = Sheet{
+	Name: "autodiscover", Title: "Autodiscover",
+	Numbers: []Number{
+		{1, "", "TLS with certificates that are good, of another name, expired, and of an unknown authority"},
+		{2, "", "Plain HTTP for the probe; credentials, a cookie or a body there are a violation"},
+		{3, "", "An unauthenticated GET of autodiscover.xml gets 401 with the schemes and, when SOAP is on, the capability headers"},
+		{4, "", "Paths in any case; other paths 404"},
+		{5, "", "GET of .svc is no envelope; POST without credentials gets 401, empty or with a page"},
+		{6, "", "The same authentication as EWS, NTLM by connection included"},
+		{7, "", "Wrong namespaces, action or RequestedServerVersion are refused"},
+		{8, "", "Content type text/xml is required; that of SOAP 1.2 is 415"},
+		{9, "", "No users or no settings: InvalidRequest"},
+		{10, "", "More users than allowed: InvalidRequest for the whole, without users"},
+		{11, "", "One answer a user, in order, without naming the user"},
+		{12, "", "Unknown setting, unset setting, and a mode that leaves both out"},
+		{13, "", "Only what was asked for, in another order"},
+		{14, "", "On demand a setting nobody asked for, and one that is no string"},
+		{15, "", "nil redirect target; empty elements, declaration and prefixes in every form"},
+		{16, "", "ServerVersionInfo of the version; 2010 knows no grouping"},
+		{17, "", "A directory that changes while running: a mailbox that moves has other settings from then on"},
+		{18, "", "An alias gives the mailbox's settings and its primary address"},
+		{19, "", "Addresses are found in any case"},
+		{20, "", "15,000 users; a batch of 100 in under 50 ms"},
+		{21, "", "Redirects of the plain-HTTP probe, of every kind a client must refuse"},
+		{22, "", "301, 302, 307 and 308 of .svc; the second request is seen with method, body and credentials"},
+		{23, "", "RedirectUrl and RedirectAddress in one batch; loops; to itself"},
+		{24, "", "A redirect target that offers Basic only; a password there is a violation"},
+		{25, "", "DNS: SRV records of several priorities, none, a CNAME"},
+		{26, "", "Names nobody may contact: any connection is a violation"},
+		{27, "", "ServerBusy for n requests or while a budget is used up"},
+		{28, "", "Fewer answers than users"},
+		{29, "", "503, 500 with a fault, HTML, truncated XML, a large body, a cut, silence"},
+		{30, "", "InternalServerError for the whole, for a user, for a setting"},
+		{31, "", "Every request is recorded: time, host, path, scheme, account, connection, users, concurrency"},
+		{32, "", "POX: EXCH, EXPR, nested WEB, ASUrl only, redirects, error 600"},
+		{33, "", "Version 2: a URL without credentials, errors, redirects, ServerLocation of cloud users only"},
+	},
+}

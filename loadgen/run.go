@@ -1,0 +1,322 @@
+package loadgen
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// run is a run in its course. Its steps are called one after another.
+type run struct {
+	o          Options
+	work       string // directory of its own, removed at the end
+	population *Population
+	plan       Plan
+	ready      ready
+	control    *control
+	api        *caller
+	authority  *authority
+	notifier   *process // nil when it ran already
+	fakes      *process // the same
+	closers    []func() error
+	report     Report
+}
+
+// Run does a run and writes its report. When ctx ends the load ends, and the
+// report tells of what was done. A run that could not be brought to its load
+// has no report, but an error.
+func Run(ctx context.Context, o Options) (_ Report, err error) {
+	if err := o.complete(); err != nil {
+		return Report{}, err
+	}
+	r := &run{o: o}
+	if r.population, err = NewPopulation(o.Devices, o.PerMailbox, o.Seed); err != nil {
+		return Report{}, err
+	}
+	if r.plan, err = NewPlan(PlanOptions{o.Profile, o.Rate, o.Duration, r.population.Size(), o.Seed}); err != nil {
+		return Report{}, err
+	}
+	// The processes run in directories of their own: paths have to hold there.
+	for _, path := range []*string{&r.o.Dir, &r.o.Notifier, &r.o.Fakes, &r.o.ReadyFile, &r.o.AuthorityKey, &r.o.CAFile} {
+		if *path != "" {
+			if *path, err = filepath.Abs(*path); err != nil {
+				return Report{}, err
+			}
+		}
+	}
+	if err := os.MkdirAll(r.o.Dir, 0o755); err != nil {
+		return Report{}, err
+	}
+	if r.work, err = os.MkdirTemp("", "mailbell-loadgen-"); err != nil {
+		return Report{}, err
+	}
+	r.closers = append(r.closers, func() error { return os.RemoveAll(r.work) })
+	err = r.steps(ctx)
+	if r.api != nil {
+		r.closers = append(r.closers, r.api.hangUp)
+	}
+	if ended := r.close(); err == nil && ended != nil {
+		r.report.Findings = append(r.report.Findings, failure+ended.Error())
+	}
+	if err != nil {
+		return Report{}, err
+	}
+	r.report.conclude()
+	return r.report, r.report.Write(r.o.Dir)
+}
+
+// close takes everything down, the last first.
+func (r *run) close() error {
+	var errs []error
+	for _, c := range slices.Backward(r.closers) {
+		errs = append(errs, c())
+	}
+	r.closers = nil
+	return errors.Join(errs...)
+}
+
+func (r *run) steps(ctx context.Context) error {
+	r.report = Report{
+		Devices: r.o.Devices, Seed: r.o.Seed, Command: r.o.Command, Started: time.Now().UTC(), Machine: machine(),
+		Load: Load{
+			Profile: r.o.Profile, Rate: r.o.Rate, DurationS: r.o.Duration.Seconds(), Mailboxes: r.population.Size(), PerMailbox: r.o.PerMailbox,
+			Entrance: r.o.Entrance, Limit: r.o.Limit.String(), Planned: r.plan.Copies(r.population.Size()),
+		},
+	}
+	for _, step := range []func(context.Context) error{
+		r.programs, r.startFakes, r.startNotifier, r.enrol, r.streamed, r.coldStart, r.atRest,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return r.load(ctx)
+}
+
+func (r *run) say(format string, args ...any) { fmt.Fprintf(r.o.Progress, format+"\n", args...) }
+
+// startFakes starts the fakes, or finds those that run.
+func (r *run) startFakes(ctx context.Context) (err error) {
+	if r.o.ReadyFile != "" {
+		r.ready, err = readReady(r.o.ReadyFile)
+	} else {
+		err = r.launchFakes(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	r.control = newControl(r.ready.Control)
+	r.closers = append(r.closers, r.control.hangUp)
+	all, err := r.control.mailboxes(ctx)
+	if err != nil {
+		return fmt.Errorf("fakes: %w", err)
+	}
+	if len(all) < r.population.Size() {
+		return fmt.Errorf("fakes: they have %d mailboxes, the population needs %d: start them with --mailboxes %d", len(all), r.population.Size(), r.population.Size())
+	}
+	r.population.Mailboxes = all[:r.population.Size()]
+	return nil
+}
+
+func (r *run) launchFakes(ctx context.Context) error {
+	file, n := filepath.Join(r.work, "ready.json"), r.population.Size()
+	r.fakes = &process{
+		name: "fakes", program: r.o.Fakes, dir: r.work, log: filepath.Join(r.o.Dir, "fakes.log"),
+		args: []string{
+			"--seed", fmt.Sprint(int64(r.o.Seed)), "--profile", r.o.FakesProfile, "--exchange", r.o.Exchange, "--mailboxes", fmt.Sprint(n),
+			"--listeners", fmt.Sprint((n + accountMailboxes - 1) / accountMailboxes), "--dir", r.work, "--ready-file", file,
+		},
+	}
+	r.report.Load.FakesProfile, r.report.Load.Exchange = r.o.FakesProfile, r.o.Exchange
+	if err := r.launch(r.fakes); err != nil {
+		return err
+	}
+	return r.fakes.Await(ctx, func() (err error) {
+		r.ready, err = readReady(file)
+		return err
+	})
+}
+
+// launch starts a process with a new log, to be stopped at the end.
+func (r *run) launch(p *process) error {
+	if err := os.Remove(p.log); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	r.closers = append(r.closers, p.Stop)
+	return p.Start()
+}
+
+// startNotifier starts the notifier, or finds the one that runs.
+func (r *run) startNotifier(ctx context.Context) (err error) {
+	if r.o.API != "" {
+		t := &http.Transport{}
+		if r.o.CAFile != "" {
+			text, err := os.ReadFile(r.o.CAFile)
+			if err != nil {
+				return err
+			}
+			t.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+			if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(text) {
+				return fmt.Errorf("%s: no certificate in it", r.o.CAFile)
+			}
+		}
+		r.api = newCaller(r.o.API, t)
+		r.authority, err = readAuthority(r.o.AuthorityKey)
+		return err
+	}
+	if r.authority, err = newAuthority(); err != nil {
+		return err
+	}
+	addr, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	r.api = newCaller("http://"+addr, &http.Transport{})
+	if err := writeSetup(r.work, r.ready, addr, r.authority, r.population.Size()); err != nil {
+		return err
+	}
+	r.notifier = &process{
+		name: "notifier", program: r.o.Notifier, dir: r.work, log: filepath.Join(r.o.Dir, "notifier.log"), limit: r.o.Limit,
+		args: []string{"run", "--config", filepath.Join(r.work, configFile)},
+	}
+	if err := r.launch(r.notifier); err != nil {
+		return err
+	}
+	return r.awaitNotifier(ctx)
+}
+
+// awaitNotifier waits until the registration service serves.
+func (r *run) awaitNotifier(ctx context.Context) error {
+	return r.notifier.Await(ctx, func() error { return r.api.do(ctx, http.MethodGet, "/healthz", "", nil, nil) })
+}
+
+// enrol registers the population.
+func (r *run) enrol(ctx context.Context) error {
+	r.say("registering %s devices of %s mailboxes", thousands(r.o.Devices), thousands(r.population.Size()))
+	e := &enrolment{r.control, r.ready.Push, r.api, r.authority}
+	if err := e.addresses(ctx, r.population); err != nil {
+		return fmt.Errorf("push addresses: %w", err)
+	}
+	began := time.Now()
+	if err := e.register(ctx, r.population); err != nil {
+		return err
+	}
+	r.report.Load.RegisterS = time.Since(began).Seconds()
+	return nil
+}
+
+// streamed waits until every mailbox is streamed.
+func (r *run) streamed(ctx context.Context) error {
+	began := time.Now()
+	if err := r.awaitStreams(ctx); err != nil {
+		return err
+	}
+	r.report.Load.StreamingS = time.Since(began).Seconds()
+	r.say("registered in %.1f s, every mailbox streamed %.1f s later", r.report.Load.RegisterS, r.report.Load.StreamingS)
+	return nil
+}
+
+func (r *run) awaitStreams(ctx context.Context) error {
+	n := r.population.Size()
+	patience := streamingBase + time.Duration(n)*streamingPerMailbox
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	have, told := 0, time.Now()
+	err := poll(ctx, stateEvery, func() (bool, error) {
+		if r.notifier != nil {
+			if err := r.notifier.Check(); err != nil {
+				return false, err
+			}
+		}
+		o, err := r.control.organisation(ctx)
+		if err != nil {
+			return false, err
+		}
+		have = o.Streaming
+		if time.Since(told) > progressEvery {
+			r.say("%s of %s mailboxes are streamed", thousands(have), thousands(n))
+			told = time.Now()
+		}
+		return have >= n, nil
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("only %d of %d mailboxes are streamed after %s", have, n, patience)
+	}
+	return err
+}
+
+// coldStart stops the notifier, starts it again with everybody registered, and
+// measures until every mailbox is streamed.
+func (r *run) coldStart(ctx context.Context) error {
+	if !r.o.ColdStart {
+		return nil
+	}
+	if err := r.notifier.Stop(); err != nil {
+		return err
+	}
+	quiet, cancel := context.WithTimeout(ctx, stopMax)
+	defer cancel()
+	if err := poll(quiet, stateEvery, func() (bool, error) {
+		o, err := r.control.organisation(quiet)
+		return err == nil && o.Streaming == 0, err
+	}); err != nil {
+		return fmt.Errorf("cold start: streams are left after the notifier has stopped: %w", err)
+	}
+	began := time.Now()
+	if err := r.notifier.Start(); err != nil {
+		return err
+	}
+	if err := r.awaitNotifier(ctx); err != nil {
+		return err
+	}
+	serving := time.Since(began)
+	if err := r.awaitStreams(ctx); err != nil {
+		return err
+	}
+	took := time.Since(began).Seconds()
+	r.report.ColdStartS = &took
+	r.say("cold start: serving after %.1f s, every mailbox streamed after %.1f s", serving.Seconds(), took)
+	return nil
+}
+
+// atRest looks at the notifier while nothing happens.
+func (r *run) atRest(ctx context.Context) error {
+	if r.notifier == nil {
+		return nil
+	}
+	before, _, _ := r.notifier.Usage()
+	timer := time.NewTimer(r.o.Idle)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return nil // the report tells of it
+	}
+	cpu, m, ok := r.notifier.Usage()
+	if ok {
+		share := (cpu - before).Seconds() / r.o.Idle.Seconds()
+		r.report.Notifier.RSSIdleMB, r.report.Notifier.IdleCPUShare = mebibytes(m.now), &share
+	}
+	return r.notifier.Check()
+}
+
+func mebibytes(bytes int64) *float64 {
+	v := float64(bytes) / (1 << 20)
+	return &v
+}
+
+// runID tells the mails of this run from those of others.
+func runID() string {
+	var b [4]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
