@@ -137,8 +137,11 @@ func TestAnAccountImpersonatesWithinItsScopeOnly(t *testing.T) {
 		scope []string
 		want  string
 	}{
-		{nil, "true true"}, {[]string{}, "false false"}, {[]string{"@fabrikam.test"}, "false true"},
-		{[]string{"COUNTESS@contoso.test"}, "true false"}, {nil, "true true"},
+		{nil, "true true"},
+		{[]string{}, "false false"},
+		{[]string{"@fabrikam.test"}, "false true"},
+		{[]string{"COUNTESS@contoso.test"}, "true false"},
+		{nil, "true true"},
 	} {
 		must(t, o.ScopeImpersonation(`CONTOSO\svc`, c.scope))
 		if got := may(); got != c.want {
