@@ -234,7 +234,11 @@ func (g *group) step(ctx context.Context) time.Duration {
 	// One long stream and one short one for newcomers: a third would be opened
 	// only by ending the short one, whose members then need a comparison.
 	if len(g.streams) >= 2 {
-		if s := g.smallest(); !s.closing {
+		s := g.smallest()
+		if d := joinWaitMax - now.Sub(s.opened); d > 0 {
+			return min(wait, d) // more newcomers may come; what they miss is queued for them
+		}
+		if !s.closing {
 			s.closing = true
 			g.w.start(func(context.Context) { s.close() })
 		}

@@ -34,7 +34,8 @@ const (
 	openMax   = 75 * time.Second
 
 	// joinWaitMax is how long a new subscription waits for its group's others
-	// before a stream is opened for it.
+	// before a stream is opened for it, and the shortest life of a stream for
+	// newcomers: a new one ends it.
 	joinWaitMax = 2 * time.Second
 
 	// Waits after failures: exponential with full jitter between these.

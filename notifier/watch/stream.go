@@ -220,14 +220,16 @@ func (s *stream) resubscribe(mb *member, err *ews.ResponseError, rest bool) {
 func (s *stream) ended(err error, orderly bool) {
 	g, w := s.g, s.g.w
 	lived := time.Since(s.opened)
-	if !orderly {
-		w.stats.streamsBroken.Add(1)
-	}
-	if !orderly && w.life.Err() == nil {
-		w.log.Warn("stream broke", "group", g.name, "after", lived.Round(time.Millisecond), "err", err)
-	}
 
 	g.mu.Lock()
+	switch {
+	case orderly || w.life.Err() != nil:
+	case s.closing:
+		w.log.Debug("stream closed for newcomers", "group", g.name, "after", lived.Round(time.Millisecond))
+	default:
+		w.stats.streamsBroken.Add(1)
+		w.log.Warn("stream broke", "group", g.name, "after", lived.Round(time.Millisecond), "err", err)
+	}
 	delete(g.streams, s)
 	var carried []*member
 	for id, mb := range s.members {
