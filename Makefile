@@ -6,7 +6,7 @@ TOOL := $(GO) tool -modfile=.tools/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 PACKAGES := ./...
-FUZZTIME ?= 20s
+FUZZTIME ?= 60s
 
 .PHONY: help
 help: ## list the targets
@@ -40,7 +40,7 @@ bench: ## micro benchmarks, ready for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem ./notifier/... ./fakes/...
 
 .PHONY: fuzz
-fuzz: ## every fuzz target for FUZZTIME (20s)
+fuzz: ## every fuzz target for FUZZTIME (60s)
 	@set -e; for f in $$(git grep -lE '^func Fuzz' -- '*_test.go'); do \
 	  for t in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*).*/\1/p' $$f); do \
 	    echo "== $$t in $$(dirname $$f)"; $(GO) test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) ./$$(dirname $$f); done; done
