@@ -2,13 +2,20 @@ package fakeapns
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"mailbell/fakes/against"
 )
 
 // BenchmarkServer is the server's own share: a client that writes prepared
@@ -80,4 +87,50 @@ func BenchmarkServer(b *testing.B) {
 		await(n)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pushes/s")
+}
+
+// BenchmarkPushesAgainstBare compares with the HTTP/2 server of net/http and a
+// handler that reads the payload and answers with an apns-id: the same client,
+// one connection, a hundred streams.
+func BenchmarkPushesAgainstBare(b *testing.B) {
+	h := onLoopback(b, Options{})
+	bare := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // a payload is short
+		w.Header().Set("apns-id", r.Header.Get("apns-id"))
+	}))
+	bare.EnableHTTP2 = true
+	bare.StartTLS()
+	defer bare.Close()
+	auth := h.bearer(time.Now())
+	body := `{"aps":{"alert":{"title":"Ada","body":"` + strings.Repeat("x", 150) + `"}}}`
+	pushing := func(tr http.RoundTripper, url string) func(n int) {
+		return func(n int) {
+			const streams = 100
+			var wg sync.WaitGroup
+			for c := range streams {
+				wg.Go(func() {
+					for i := c; i < n; i += streams {
+						r, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						r.Header = http.Header{"Authorization": {auth}, "Apns-Topic": {testTopic}, "Apns-Push-Type": {"alert"}, "Apns-Id": {"123e4567-e89b-12d3-a456-426614174000"}}
+						resp, err := tr.RoundTrip(r)
+						if err != nil || resp.StatusCode != http.StatusOK {
+							b.Error(resp, err)
+							return
+						}
+						_, _ = io.Copy(io.Discard, resp.Body)
+						_ = resp.Body.Close()
+					}
+				})
+			}
+			wg.Wait()
+		}
+	}
+	// A strict transport waits for a stream instead of opening another connection.
+	fake := &http2.Transport{StrictMaxConcurrentStreams: true, TLSClientConfig: &tls.Config{RootCAs: h.ca.Pool(), ServerName: "api.push.apple.com"}}
+	defer fake.CloseIdleConnections()
+	against.Bare(b, "pushes/s", pushing(fake, "https://"+h.Addr().String()+"/3/device/"+testToken), pushing(bare.Client().Transport, bare.URL))
 }

@@ -3,8 +3,12 @@ package fakewns_test
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
 	"testing"
 
+	"mailbell/fakes/against"
 	"mailbell/fakes/fakewns"
 )
 
@@ -34,4 +38,45 @@ func BenchmarkPushes(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pushes/s")
+}
+
+// BenchmarkPushesAgainstBare compares with a handler that reads the toast and
+// says 200.
+func BenchmarkPushesAgainstBare(b *testing.B) {
+	s := overTCP(b, fakewns.Options{}).login()
+	channel := s.NewChannel("mail")
+	bare := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // a toast is short
+		w.WriteHeader(http.StatusOK)
+	}))
+	defer bare.Close()
+	const clients = 8
+	bare.Client().Transport.(*http.Transport).MaxIdleConnsPerHost = clients
+	pushing := func(client *http.Client, request func() *http.Request) func(n int) {
+		return func(n int) {
+			var wg sync.WaitGroup
+			for c := range clients {
+				wg.Go(func() {
+					for i := c; i < n; i += clients {
+						resp, err := client.Do(request())
+						if err != nil || resp.StatusCode != http.StatusOK {
+							b.Error(resp, err)
+							return
+						}
+						_, _ = io.Copy(io.Discard, resp.Body)
+						_ = resp.Body.Close()
+					}
+				})
+			}
+			wg.Wait()
+		}
+	}
+	against.Bare(b, "pushes/s", pushing(s.client, func() *http.Request { return s.request(http.MethodPost, channel, toast) }),
+		pushing(bare.Client(), func() *http.Request {
+			r, err := http.NewRequest(http.MethodPost, bare.URL, strings.NewReader(toast))
+			if err != nil {
+				b.Fatal(err)
+			}
+			return r
+		}))
 }
