@@ -130,7 +130,10 @@ func BenchmarkPushesAgainstBare(b *testing.B) {
 		}
 	}
 	// A strict transport waits for a stream instead of opening another connection.
-	fake := &http2.Transport{StrictMaxConcurrentStreams: true, TLSClientConfig: &tls.Config{RootCAs: h.ca.Pool(), ServerName: "api.push.apple.com"}}
+	fake := &http.Transport{
+		ForceAttemptHTTP2: true, HTTP2: &http.HTTP2Config{StrictMaxConcurrentRequests: true},
+		TLSClientConfig: &tls.Config{RootCAs: h.ca.Pool(), ServerName: "api.push.apple.com"},
+	}
 	defer fake.CloseIdleConnections()
 	against.Bare(b, "pushes/s", pushing(fake, "https://"+h.Addr().String()+"/3/device/"+testToken), pushing(bare.Client().Transport, bare.URL))
 }
