@@ -4,6 +4,7 @@
 //	notifier config example                  print a configuration with every key
 //	notifier config check --config FILE      say everything that is wrong with a file
 //	notifier config key                      print a new key for the stores
+//	notifier plan --mailboxes N --exchange V what it takes to watch so many mailboxes
 //	notifier version
 //
 // It exits with 0 after an orderly end, 1 after a failure, and 2 when it was
@@ -16,9 +17,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"mailbell/notifier/watch"
 )
 
 // version is set when a release is built.
@@ -34,6 +39,7 @@ const (
 type commands struct {
 	Run     runCommand     `cmd:"" help:"Run an instance until it is told to stop."`
 	Config  configCommand  `cmd:"" help:"Make and check configuration files."`
+	Plan    planCommand    `cmd:"" help:"Say what it takes to watch so many mailboxes, and what does not fit."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -50,6 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	exited := -1
 	parser, err := kong.New(&c,
 		kong.Name("notifier"), kong.Description("New-mail push notifications for Exchange mailboxes."),
+		kong.Vars{"versions": strings.Join(watch.PlanVersions(), ","), "account_mailboxes": strconv.Itoa(watch.AccountMailboxesMax)},
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&streams{stdout, stderr}),
 	)

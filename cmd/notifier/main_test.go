@@ -101,3 +101,21 @@ func TestRunEndsWellWhenItIsToldToStop(t *testing.T) {
 		t.Errorf("run: code %d, %s", code, err)
 	}
 }
+
+func TestAPlanIsPrintedAndFailsWhenItDoesNotFit(t *testing.T) {
+	code, out, err := call(t, "plan", "--mailboxes", "15000", "--exchange", "2013")
+	if code != exitOK || err != "" {
+		t.Errorf("code %d, %s", code, err)
+	}
+	for _, want := range []string{"listener accounts     12 ", "streams               84 ", "30384", "50.7s"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+	if code, out, err = call(t, "plan", "--mailboxes", "5000", "--exchange", "2019", "--accounts", "2"); code != exitFailed || out == "" || !strings.Contains(err, "use 4 accounts") {
+		t.Errorf("code %d, %q, %s", code, out, err)
+	}
+	if code, _, err = call(t, "plan", "--mailboxes", "1", "--exchange", "95"); code != exitUsage || !strings.Contains(err, "2010sp2") {
+		t.Errorf("code %d, %s", code, err)
+	}
+}

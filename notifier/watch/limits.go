@@ -112,6 +112,8 @@ const (
 
 	// stopUnsubscribe bounds the time spent on Unsubscribe requests at the end.
 	stopUnsubscribe = 5 * time.Second
+	// compareParallelDefault is Options.CompareParallel when nothing is said.
+	compareParallelDefault = 16
 	// parallelSubscribe bounds the Subscribe requests of one group in flight.
 	parallelSubscribe = 4
 )

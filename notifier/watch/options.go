@@ -91,7 +91,7 @@ func (o *Options) complete() error {
 	setDefault(&o.AuditEvery, 4*time.Hour)
 	setDefault(&o.BookmarkEvery, 250*time.Millisecond)
 	setDefault(&o.HandleParallel, 64)
-	setDefault(&o.CompareParallel, 16)
+	setDefault(&o.CompareParallel, compareParallelDefault)
 	setDefault(&o.UserAgent, "Mailbell")
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
