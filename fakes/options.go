@@ -34,6 +34,8 @@ type Options struct {
 	Listeners    int             // listener accounts; 0: one
 	Schemes      []string        // authentication on offer; nil: Negotiate, NTLM
 	Unthrottled  bool            // no budgets
+	// CPU charges CPU time as well; nil: it is free.
+	CPU *exchange.CPUBudget
 	// Fixed binds servers to given loopback addresses, by service name as in
 	// Ready ("control": "127.0.0.1:8080"); only with the default network.
 	Fixed map[string]string

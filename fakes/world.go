@@ -113,9 +113,19 @@ func (w *World) listeners() []string {
 	return list
 }
 
+// ListenerUsers are the listener accounts, with their domain. All have the same
+// password.
+func (w *World) ListenerUsers() []string {
+	list := w.listeners()
+	for i, name := range list {
+		list[i] = NetBIOS + `\` + name
+	}
+	return list
+}
+
 // ListenerUser and ListenerPassword are the first listener account's
-// credentials. All have the same password.
-func (w *World) ListenerUser() string     { return NetBIOS + `\` + Listener }
+// credentials.
+func (w *World) ListenerUser() string     { return w.ListenerUsers()[0] }
 func (w *World) ListenerPassword() string { return w.opt.Password }
 
 // WNSSecret is the secret of the WNS app.
@@ -152,7 +162,7 @@ func (w *World) start() error {
 func (w *World) startOrganisation() error {
 	o := w.opt
 	org, err := exchange.New(exchange.Options{
-		Version: o.Version, Domains: []string{o.Domain}, Servers: o.Servers, Journal: w.Journal, Seed: o.Seed, Unthrottled: o.Unthrottled,
+		Version: o.Version, Domains: []string{o.Domain}, Servers: o.Servers, Journal: w.Journal, Seed: o.Seed, Unthrottled: o.Unthrottled, CPU: o.CPU,
 	})
 	if err != nil {
 		return err

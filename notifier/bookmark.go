@@ -12,6 +12,10 @@ const (
 	// looks, because items can be delivered out of order and times have whole
 	// seconds. Source: protocols, EWS "bookmark": overlap of at least 5 min.
 	BookmarkOverlap = 10 * time.Minute
+	// BookmarkLookBack is how far below From a bookmark still knows every item
+	// one by one: longer than the time between two audits, so that an audit finds
+	// what was overlooked although newer mail has been dealt with since.
+	BookmarkLookBack = 5 * time.Hour
 	// BookmarkSeenMax bounds the items remembered one by one. Past it the floor
 	// rises early.
 	BookmarkSeenMax = 2000
@@ -33,9 +37,13 @@ type SeenItem struct {
 // Bookmark says up to where a mailbox has been dealt with. Every item received
 // before Floor is; of those received at or after it, exactly the ones in Seen
 // are. The zero Floor is not a bookmark.
+//
+// From is where a comparison after a gap may stop, since everything received
+// before it was compared once. Between Floor and From only an audit looks.
 type Bookmark struct {
 	Mailbox Mailbox    `json:"mailbox"`
-	Floor   time.Time  `json:"floor"` // UTC
+	Floor   time.Time  `json:"floor"`         // UTC
+	From    time.Time  `json:"from,omitzero"` // UTC; zero: Floor
 	Seen    []SeenItem `json:"seen,omitempty"`
 	// Sync is for mailboxes compared by SyncFolderItems too; nil for the others.
 	// Bookmarks share it: it is never changed in place.
@@ -112,19 +120,31 @@ func (b Bookmark) With(items ...SeenItem) Bookmark {
 			seen = append(seen, s)
 		}
 	}
-	return Bookmark{Mailbox: b.Mailbox, Floor: b.Floor, Seen: seen, Sync: b.Sync.with(fresh)}
+	return Bookmark{Mailbox: b.Mailbox, Floor: b.Floor, From: b.From, Seen: seen, Sync: b.Sync.with(fresh)}
 }
 
-// Settled returns the bookmark with its floor raised to BookmarkOverlap below
-// the newest item, and what sank under the floor forgotten. It may be called
-// only when everything at or above the old floor has been dealt with. The
-// floor never falls. The receiver is not changed.
+// Start is From, or the floor where that is later.
+func (b Bookmark) Start() time.Time {
+	if b.From.After(b.Floor) {
+		return b.From
+	}
+	return b.Floor
+}
+
+// Settled returns the bookmark with From raised to BookmarkOverlap below the
+// newest item, its floor to BookmarkLookBack below that, and what sank under the
+// floor forgotten. It may be called only when everything at or above the old
+// From has been dealt with. Neither ever falls. The receiver is not changed.
 func (b Bookmark) Settled() Bookmark {
-	floor := b.Floor
+	from := b.Start()
 	for _, s := range b.Seen {
-		if f := s.Received.Add(-BookmarkOverlap); f.After(floor) {
-			floor = f
+		if f := s.Received.Add(-BookmarkOverlap); f.After(from) {
+			from = f
 		}
+	}
+	floor := b.Floor
+	if f := from.Add(-BookmarkLookBack); f.After(floor) {
+		floor = f
 	}
 	seen := append([]SeenItem(nil), b.Seen...)
 	sort.Slice(seen, func(i, j int) bool { return seen[i].Received.Before(seen[j].Received) })
@@ -136,5 +156,5 @@ func (b Bookmark) Settled() Bookmark {
 		}
 	}
 	first := sort.Search(len(seen), func(i int) bool { return !seen[i].Received.Before(floor) })
-	return Bookmark{Mailbox: b.Mailbox, Floor: floor, Seen: seen[first:], Sync: b.Sync}
+	return Bookmark{Mailbox: b.Mailbox, Floor: floor, From: from, Seen: seen[first:], Sync: b.Sync}
 }

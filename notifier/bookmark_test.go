@@ -46,10 +46,13 @@ func TestBookmarkWithNeverMovesTheFloor(t *testing.T) {
 	}
 }
 
-func TestBookmarkSettledKeepsTheOverlap(t *testing.T) {
-	b := Bookmark{Floor: noon}.With(SeenItem{"1", at(time.Minute)}, SeenItem{"2", at(time.Hour)}).Settled()
-	if want := at(time.Hour - BookmarkOverlap); !b.Floor.Equal(want) {
-		t.Errorf("floor %v, want %v", b.Floor, want)
+func TestBookmarkSettledKeepsTheOverlapAndWhatAnAuditLooksBackOn(t *testing.T) {
+	b := Bookmark{Floor: noon}.With(SeenItem{"1", at(time.Minute)}, SeenItem{"2", at(7 * time.Hour)}).Settled()
+	if want := at(7*time.Hour - BookmarkOverlap); !b.From.Equal(want) || !b.Floor.Equal(want.Add(-BookmarkLookBack)) {
+		t.Errorf("from %v, floor %v, want from %v", b.From, b.Floor, want)
+	}
+	if b.Has("overlooked", at(3*time.Hour)) || !b.Has("old", at(time.Hour)) {
+		t.Error("an audit cannot tell what was overlooked from what was dealt with")
 	}
 	if len(b.Seen) != 1 || b.Seen[0].Item != "2" {
 		t.Errorf("seen %v, want item 2 only", b.Seen)
@@ -77,16 +80,16 @@ func TestBookmarkNeverTakesDealtWithItemsForNew(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := Bookmark{Floor: noon}
 		var done []SeenItem
-		for i, offset := range rapid.SliceOf(rapid.IntRange(0, 3*3600)).Draw(t, "received") {
+		for i, offset := range rapid.SliceOf(rapid.IntRange(0, 12*3600)).Draw(t, "received") {
 			s := SeenItem{ItemID(fmt.Sprint(i)), at(time.Duration(offset) * time.Second)}
 			done = append(done, s)
-			floor := b.Floor
+			floor, from := b.Floor, b.Start()
 			b = b.With(s)
 			if rapid.Bool().Draw(t, "settle") {
 				b = b.Settled()
 			}
-			if b.Floor.Before(floor) {
-				t.Fatalf("floor fell from %v to %v", floor, b.Floor)
+			if b.Floor.Before(floor) || b.Start().Before(from) {
+				t.Fatalf("floor fell from %v to %v, or the start from %v to %v", floor, b.Floor, from, b.Start())
 			}
 			for _, d := range done {
 				if !b.Has(d.Item, d.Received) {
@@ -105,7 +108,7 @@ func TestAnOldBookmarkWithoutASyncMarkIsStillOne(t *testing.T) {
 	if b.Sync != nil || !b.HasItem("1") {
 		t.Errorf("%+v", b)
 	}
-	if text, err := json.Marshal(b.With(SeenItem{"2", at(time.Hour)}).Settled()); err != nil || b.With().Sync != nil || len(text) > 200 {
+	if text, err := json.Marshal(b.With(SeenItem{"2", at(time.Hour)}).Settled()); err != nil || b.With().Sync != nil || len(text) > 250 {
 		t.Errorf("%s, %v", text, err)
 	}
 }

@@ -167,6 +167,9 @@ func (c *call) serveStream(st *exchange.Stream, o *outlet, timeout time.Duration
 			if o.silent {
 				return endReset
 			}
+			if err := o.batch(late, nil); err != nil { // the queue is the subscription's, nothing of it ends with the stream
+				return endingOf(err)
+			}
 			return c.closeStream(st, o, endTimeout)
 		case <-gone:
 			gone = nil

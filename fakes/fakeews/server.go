@@ -383,7 +383,13 @@ func (c *call) plainText(status int, contentType, body string) {
 	_, _ = io.WriteString(c.w, body)
 }
 
+// unauthorized answers 401 with what the site offers.
 func (c *call) unauthorized() {
+	c.entry.Status = http.StatusUnauthorized
+	c.record()
+	if iisauth.Challenge(c.w, c.r) {
+		return
+	}
 	c.w.Header().Add("WWW-Authenticate", "Negotiate")
 	c.w.Header().Add("WWW-Authenticate", "NTLM")
 	c.plainText(http.StatusUnauthorized, "text/html", "<html><head><title>401 - Unauthorized: Access is denied due to invalid credentials.</title></head></html>")

@@ -47,7 +47,8 @@ func (s *Site) serve(w http.ResponseWriter, r *http.Request, next http.Handler) 
 		return
 	}
 	w.Header().Set(IdentityHeader, id.Account)
-	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey, id)))
+	ctx := context.WithValue(context.WithValue(r.Context(), identityKey, id), siteKey, s)
+	next.ServeHTTP(w, r.WithContext(ctx))
 }
 
 // authenticate finds out who asks. When it says no, the answer is written.

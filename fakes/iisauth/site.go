@@ -25,6 +25,7 @@ type contextKey uint8
 const (
 	connKey contextKey = iota
 	identityKey
+	siteKey
 )
 
 // ConnContext gives each connection its authentication state. It belongs into
@@ -43,6 +44,17 @@ func (s *Site) Handler(next http.Handler) http.Handler {
 func IdentityOf(r *http.Request) (Identity, bool) {
 	id, ok := r.Context().Value(identityKey).(Identity)
 	return id, ok
+}
+
+// Challenge answers 401 with what the site offers, for a handler behind a site
+// that turns a request away after all. It reports whether there is a site.
+func Challenge(w http.ResponseWriter, r *http.Request) bool {
+	s, ok := r.Context().Value(siteKey).(*Site)
+	if ok {
+		s.offer(w.Header(), r, nil)
+		s.unauthorized(w, r)
+	}
+	return ok
 }
 
 // ConnOf is the number of the connection the request came on, counted from 1

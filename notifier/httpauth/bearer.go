@@ -1,9 +1,15 @@
 package httpauth
 
-import "net/http"
+import (
+	"context"
+	"net/http"
+	"time"
+)
 
 // send sends the current token. A 401 to a token that is no longer new may mean
-// that it was revoked: the request is sent once more with a renewed one.
+// that it was revoked: the request is sent once more with a renewed one. A new
+// token may be refused by a server in trouble: where the account was accepted
+// before, it is shown bearerTries times before that counts as a refusal.
 func (c Bearer) send(p *Pool, s *slot, req *http.Request) (*http.Response, error) {
 	again, err := newReplay(req)
 	if err != nil {
@@ -16,6 +22,10 @@ func (c Bearer) send(p *Pool, s *slot, req *http.Request) (*http.Response, error
 	}
 	t := p.gate.trial(hostOf(req))
 	defer t.end()
+	tries := 1
+	if p.gate.proven(hostOf(req)) {
+		tries = bearerTries
+	}
 	for renewed := false; ; renewed = true {
 		if err := t.begin(ctx); err != nil {
 			return nil, err
@@ -38,10 +48,28 @@ func (c Bearer) send(p *Pool, s *slot, req *http.Request) (*http.Response, error
 			}
 		}
 		if fresh.Value == token.Value {
-			return nil, refuse(t, resp)
+			if tries--; tries == 0 {
+				return nil, refuse(t, resp)
+			}
 		}
 		_ = drain(resp) // only the connection is at stake
+		if fresh.Value == token.Value {
+			if err := pause(ctx, bearerPause); err != nil {
+				return nil, err
+			}
+		}
 		token = fresh
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

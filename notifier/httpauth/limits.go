@@ -33,6 +33,10 @@ const (
 	// handshake is repeated once on one.
 	refusalsMax = 2
 	lossesMax   = 2
+	// bearerTries is how often a new token is shown to a host that took the
+	// account's tokens before, bearerPause the time between.
+	bearerTries = 3
+	bearerPause = time.Second
 
 	// rejectingHostsMax: two hosts may refuse an account before it rests
 	// everywhere. One would let a foreign server on the way to the right one stop

@@ -441,6 +441,28 @@ func TestOnlyAnOldTokenIsRenewedBecauseOfA401(t *testing.T) {
 	})
 }
 
+func TestAServerInTroubleThatRefusesANewTokenIsAskedAgain(t *testing.T) {
+	var trouble atomic.Int32
+	ews := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if trouble.Add(-1) >= 0 {
+			w.Header().Set("WWW-Authenticate", `Bearer client_id="x"`)
+			w.WriteHeader(401)
+			return
+		}
+		w.Header().Set("X-User", "app")
+	}))
+	defer ews.Close()
+	b := newBench()
+	defer b.Close()
+	p := pool(t, Options{Account: "app", Credentials: Bearer{b.TokenSource}, TLS: ews.Client().Transport.(*http.Transport).TLSClientConfig})
+	mustPost(t, p, ews.URL)
+	trouble.Store(bearerTries - 1)
+	mustPost(t, p, ews.URL)
+	if b.requests != 1 {
+		t.Errorf("%d tokens were asked for", b.requests)
+	}
+}
+
 func TestARevokedTokenIsReplacedAndTheRequestRepeated(t *testing.T) {
 	var valid atomic.Value
 	valid.Store("token-1")

@@ -90,8 +90,9 @@ func (w *Watcher) handOver(m *mailbox, found []notifier.Event) {
 	}
 }
 
-// missing lists the items at or above the floor that the bookmark does not
-// know, newest first.
+// missing lists the items that the bookmark does not know, newest first. Those
+// received before its start were overlooked by the comparisons and streams
+// before: they are finds of an audit, as long as they look like news.
 func (w *Watcher) missing(ctx context.Context, c *ews.Client, m *mailbox, mark notifier.Bookmark, why notifier.Source) ([]notifier.Event, error) {
 	known := make(map[notifier.ItemID]bool, len(mark.Seen))
 	for _, s := range mark.Seen {
@@ -99,7 +100,7 @@ func (w *Watcher) missing(ctx context.Context, c *ews.Client, m *mailbox, mark n
 	}
 	var out []notifier.Event
 	walked := map[ews.ItemID]bool{}
-	now := time.Now()
+	now, start := time.Now(), mark.Start()
 	for offset, back := 0, 0; ; {
 		page, err := c.FindItems(ctx, m.caller(), ews.FindRequest{Offset: offset, Max: comparePage})
 		if err != nil {
@@ -120,11 +121,15 @@ func (w *Watcher) missing(ctx context.Context, c *ews.Client, m *mailbox, mark n
 				return out, nil
 			}
 			id := notifier.ItemID(it.ID)
-			if known[id] || (why == notifier.FromAudit && now.Sub(it.Received) < auditGrace) {
+			source, old := why, it.Received.Before(start)
+			if old {
+				source = notifier.FromAudit
+			}
+			if known[id] || old && it.Read || (why == notifier.FromAudit && now.Sub(it.Received) < auditGrace) {
 				continue
 			}
 			known[id] = true // pages shift when mail arrives between them
-			out = append(out, notifier.Event{Mailbox: m.name, Item: id, Source: why, Noticed: now})
+			out = append(out, notifier.Event{Mailbox: m.name, Item: id, Source: source, Noticed: now})
 		}
 		switch {
 		case page.Last || len(page.Items) == 0:

@@ -75,7 +75,7 @@ func (w *Watcher) dueForDiscovery() ([]*mailbox, time.Duration) {
 func (w *Watcher) discoverBatch(ctx context.Context, batch []*mailbox) {
 	addresses := make([]string, len(batch))
 	for i, m := range batch {
-		m.enter(Discovering)
+		m.enter(Discovering, RetryDue)
 		addresses[i] = string(m.name)
 	}
 	results := w.opt.Discover(ctx, addresses)
@@ -111,7 +111,7 @@ func (w *Watcher) discoveryFailed(m *mailbox, err error) {
 		d, _ = m.strike(5*time.Second, retryMax, 0)
 	}
 	d = w.blocked(err, d)
-	m.wait(err, d)
+	m.wait(Undiscovered, err, d)
 	w.log.Warn("mailbox not discovered", "mailbox", m.name, "again_in", d, "err", err)
 	w.mu.Lock()
 	if w.mailboxes[m.name] == m {

@@ -339,16 +339,23 @@ func TestMailboxesOfARefusedAccountMoveToAnotherAndTheAccountIsUsedAgain(t *test
 		if st, _ := s.watcher.Explain(ada); st.Account != "second" || st.State != watch.Streaming {
 			t.Errorf("%+v", st)
 		}
-		s.watcher.Add(ben, time.Now()) // no room but on the refused one
+		const cem = notifier.Mailbox("cem@contoso.test")
+		must(t, s.org.AddMailbox(string(cem), exchange.MailboxOptions{Server: "ex01"}))
+		s.watcher.Add(ben, time.Now()) // no room but on the refused one, so the other stretches
 		s.pass(5 * time.Minute)
-		if st, _ := s.watcher.Explain(ben); st.State == watch.Streaming {
+		if st, _ := s.watcher.Explain(ben); st.Account != "second" || st.State != watch.Streaming {
+			t.Errorf("%+v", st)
+		}
+		s.watcher.Add(cem, time.Now()) // that is too much
+		s.pass(30 * time.Second)
+		if st, _ := s.watcher.Explain(cem); st.State == watch.Streaming {
 			t.Errorf("%+v", st)
 		}
 		s.mu.Lock()
 		refused = false
 		s.mu.Unlock()
 		s.pass(10 * time.Minute)
-		if st, _ := s.watcher.Explain(ben); st.Account != "first" || st.State != watch.Streaming {
+		if st, _ := s.watcher.Explain(cem); st.Account != "first" || st.State != watch.Streaming {
 			t.Errorf("%+v", st)
 		}
 	})

@@ -303,13 +303,13 @@ func (g *group) subscribeOne(ctx context.Context, mb *member) {
 	if m.ctx.Err() != nil || ctx.Err() != nil {
 		return
 	}
-	m.enter(Subscribing)
+	m.enter(Subscribing, RetryDue)
 	sub, err := g.client.Subscribe(ctx, g.caller(m.address()), ews.NewMailEvent)
 	g.mu.Lock()
 	member := g.members[m] == mb
 	if err == nil && member {
 		mb.sub, mb.made, mb.stream = sub, time.Now(), nil
-		m.enter(CatchingUp)
+		m.enter(CatchingUp, Subscribed)
 	}
 	g.mu.Unlock()
 	switch {
@@ -336,7 +336,7 @@ func (g *group) subscribeFailed(mb *member, err error) {
 	defer g.mu.Unlock()
 	if g.members[m] == mb {
 		mb.due = time.Now().Add(d)
-		m.wait(err, d)
+		m.wait(Refused, err, d)
 	}
 }
 
@@ -349,7 +349,7 @@ func (g *group) lost(mb *member, d time.Duration) {
 	mb.due = time.Now().Add(d)
 	mb.m.deaf()
 	if g.members[mb.m] == mb {
-		mb.m.enter(Subscribing)
+		mb.m.enter(Subscribing, SubscriptionLost)
 	}
 }
 

@@ -15,6 +15,12 @@ const (
 	// AccountMailboxesMax is the default capacity of one listener account (the
 	// sizing rule of the reference product: 1,250).
 	AccountMailboxesMax = 1250
+	// capacityStretch is how many times its capacity an account carries while
+	// another one's credentials are refused. Exchange has no limit of mailboxes:
+	// with impersonation each is charged by itself (EWS "EWS throttling in
+	// Exchange", "Throttling considerations for applications that use EWS
+	// impersonation").
+	capacityStretch = 2
 
 	// A stream is asked to live for a random time between these, so that many
 	// do not end together (EWS reference "ConnectionTimeout": 1 to 30 minutes).

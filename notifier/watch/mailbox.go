@@ -10,18 +10,6 @@ import (
 	"mailbell/notifier/ews"
 )
 
-// State is where a mailbox stands on its way to being heard.
-type State string
-
-// The states. Every one has a way out: by success, or after a time.
-const (
-	Discovering State = "discovering" // its EWS URL and group are being looked up
-	Subscribing State = "subscribing" // Exchange is being asked for a subscription
-	CatchingUp  State = "catching-up" // subscribed; being compared with its bookmark
-	Streaming   State = "streaming"   // subscribed, compared, and on an open stream
-	Waiting     State = "waiting"     // something failed; NextTry says when it goes on
-)
-
 // mailbox is one watched mailbox. Its fields belong to mu, except those that
 // say otherwise.
 type mailbox struct {
@@ -34,6 +22,8 @@ type mailbox struct {
 	mu        sync.Mutex
 	state     State
 	since     time.Time // when state was entered
+	history   []Transition
+	irregular int       // transitions that are none; always 0
 	nextTry   time.Time // Waiting: when it goes on
 	lastErr   string
 	lastEvent time.Time
@@ -85,24 +75,6 @@ func (m *mailbox) address() string {
 	return string(m.name)
 }
 
-func (m *mailbox) enter(s State) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.enterLocked(s)
-}
-
-func (m *mailbox) enterLocked(s State) {
-	if m.state != s {
-		m.state, m.since = s, time.Now()
-	}
-	if s != Waiting {
-		m.nextTry = time.Time{}
-	}
-	if s == Streaming {
-		m.lastErr = ""
-	}
-}
-
 // strike counts a failure and returns how long to wait, and how many there
 // were before it in a row.
 func (m *mailbox) strike(first, most, told time.Duration) (wait time.Duration, before int) {
@@ -127,10 +99,10 @@ func (m *mailbox) refused(told time.Duration) time.Duration {
 }
 
 // wait puts the mailbox into Waiting for d.
-func (m *mailbox) wait(err error, d time.Duration) {
+func (m *mailbox) wait(why Why, err error, d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.enterLocked(Waiting)
+	m.enterLocked(Waiting, why)
 	m.nextTry = time.Now().Add(d)
 	if err != nil {
 		m.lastErr = err.Error()
@@ -284,7 +256,7 @@ func (m *mailbox) coveredUpTo(gaps uint64) (walk bool) {
 	}
 	m.settleLocked()
 	if m.state == CatchingUp && !m.inGapLocked() {
-		m.enterLocked(Streaming)
+		m.enterLocked(Streaming, Compared)
 	}
 	return m.toBeWalkedLocked()
 }

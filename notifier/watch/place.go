@@ -77,7 +77,7 @@ func (w *Watcher) place(m *mailbox) {
 	a.mailboxes++
 	m.mu.Lock()
 	m.group = g
-	m.enterLocked(Subscribing)
+	m.enterLocked(Subscribing, Placed)
 	m.mu.Unlock()
 	w.mu.Unlock()
 	g.join(m)
@@ -87,11 +87,19 @@ func (w *Watcher) place(m *mailbox) {
 }
 
 // roomiest is the account with the fewest mailboxes among those that have room
-// and whose credentials are not refused. Watcher.mu is held.
+// and whose credentials are not refused. While the credentials of an account are
+// refused, the others have room for its mailboxes beyond their capacity.
+// Watcher.mu is held.
 func (w *Watcher) roomiest(now time.Time) *account {
 	var best *account
+	stretch := 1
 	for _, a := range w.accounts {
-		if a.mailboxes < a.Capacity && !now.Before(a.blockedUntil) && (best == nil || a.mailboxes < best.mailboxes) {
+		if now.Before(a.blockedUntil) {
+			stretch = capacityStretch
+		}
+	}
+	for _, a := range w.accounts {
+		if a.mailboxes < stretch*a.Capacity && !now.Before(a.blockedUntil) && (best == nil || a.mailboxes < best.mailboxes) {
 			best = a
 		}
 	}
@@ -139,7 +147,7 @@ func (w *Watcher) leave(m *mailbox, err error) {
 		d, _ = m.strike(retryMin, retryMax, backOffTold(err))
 	}
 	d = w.blocked(err, d)
-	m.wait(err, d)
+	m.wait(Left, err, d)
 	w.mu.Lock()
 	if w.mailboxes[m.name] == m {
 		w.ask(m, d)

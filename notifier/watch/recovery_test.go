@@ -224,6 +224,23 @@ func TestTheAuditFindsWhatTheStreamLost(t *testing.T) {
 	})
 }
 
+func TestTheAuditFindsWhatTheStreamLostAlthoughNewerMailWasDealtWith(t *testing.T) {
+	streaming(t, func(s *stage) {
+		_, err := s.faults.Add(fault.Fault{Name: "ews.stream.lose-event", Scope: fault.Scope{Mailbox: string(ada)}, Count: 1})
+		must(t, err)
+		id := s.mailAndPass(ada, "lost without a trace")
+		ids := []notifier.ItemID{id}
+		for range 5 {
+			s.pass(time.Hour)
+			ids = append(ids, s.mailAndPass(ada, "and told"))
+		}
+		s.mustHandle(ids...)
+		if n := s.watcher.Stats().AuditFinds; n != 1 {
+			t.Errorf("%d finds counted", n)
+		}
+	})
+}
+
 func TestARemovedMailboxIsUnsubscribedAndForgotten(t *testing.T) {
 	streaming(t, func(s *stage) {
 		s.watcher.Remove(ada)

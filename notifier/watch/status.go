@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"slices"
 	"time"
 
 	"mailbell/notifier"
@@ -19,6 +20,7 @@ type MailboxStatus struct {
 	LastError string           `json:"last_error,omitempty"`
 	Pending   int              `json:"pending"`
 	Compared  time.Time        `json:"compared,omitzero"`
+	History   []Transition     `json:"history"` // the latest, oldest first
 }
 
 // Explain tells how a mailbox is doing; false when it is not watched.
@@ -33,7 +35,7 @@ func (w *Watcher) Explain(name notifier.Mailbox) (MailboxStatus, bool) {
 	defer m.mu.Unlock()
 	s := MailboxStatus{
 		Mailbox: name, State: m.state, Since: m.since, NextTry: m.nextTry, LastEvent: m.lastEvent, LastError: m.lastErr,
-		Pending: len(m.pending), Compared: m.comparedAt,
+		Pending: len(m.pending), Compared: m.comparedAt, History: slices.Clone(m.history),
 	}
 	if m.group != nil {
 		s.Account, s.Group, s.URL = m.group.key.account, m.group.name, m.group.key.url
@@ -51,6 +53,7 @@ type Stats struct {
 	AuditFinds    uint64        `json:"audit_finds"`    // found by the sweep: alarming
 	StreamsOpened uint64        `json:"streams_opened"` // since the start
 	StreamsBroken uint64        `json:"streams_broken"` // of these, ended without an orderly close
+	Irregular     int           `json:"irregular"`      // transitions that are none; always 0
 }
 
 // Stats is a snapshot.
@@ -68,6 +71,7 @@ func (w *Watcher) Stats() Stats {
 	for _, m := range w.mailboxes {
 		m.mu.Lock()
 		s.ByState[m.state]++
+		s.Irregular += m.irregular
 		m.mu.Unlock()
 	}
 	return s

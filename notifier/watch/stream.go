@@ -99,9 +99,9 @@ func (s *stream) listening() {
 		mb.m.heard = true
 		gap := mb.m.inGapLocked()
 		if gap {
-			mb.m.enterLocked(CatchingUp)
+			mb.m.enterLocked(CatchingUp, StreamBroke)
 		} else {
-			mb.m.enterLocked(Streaming)
+			mb.m.enterLocked(Streaming, Heard)
 		}
 		mb.m.mu.Unlock()
 		if gap {
@@ -237,7 +237,7 @@ func (s *stream) ended(err error, orderly bool) {
 			carried = append(carried, mb)
 			if !orderly {
 				mb.m.deaf()
-				mb.m.enter(CatchingUp)
+				mb.m.enter(CatchingUp, StreamBroke)
 			}
 		}
 		if mb.stream == s {

@@ -18,8 +18,8 @@ type CatchUp string
 // The ways. Both find every mail that was delivered.
 const (
 	// ByReceived lists the Inbox down to the bookmark's floor. It costs one
-	// request, and overlooks what came into the Inbox with an old received time:
-	// moved in, restored, or held up for long.
+	// request, and overlooks what came into the Inbox with a received time of more
+	// than notifier.BookmarkLookBack ago: moved in, restored, or held up for long.
 	ByReceived CatchUp = "received"
 	// BySync asks for the changes since the last comparison (EWS
 	// "SyncFolderItems") and finds those as well. It costs one request, too, and
@@ -114,7 +114,7 @@ func (w *Watcher) nextChanges(ctx context.Context, g *group, m *mailbox, why not
 // newcomers are the items of a page of changes that nobody has announced and
 // somebody may want to hear of, in the order in which they were received.
 //
-// What was received since the bookmark's floor is mail like any other. What is
+// What was received since the bookmark's start is mail like any other. What is
 // older was moved in, restored or held up; it counts once the Inbox has been
 // walked, and as long as it looks like news (decision 6): not read, not a draft,
 // and not older than movedInAgeMax.
@@ -129,12 +129,12 @@ func newcomers(name notifier.Mailbox, page ews.SyncPage, mark notifier.Bookmark,
 	var found []ews.FoundItem
 	for _, it := range page.Created {
 		news := !it.Read && !it.Draft && now.Sub(it.Received) <= movedInAgeMax
-		if !it.Received.Before(mark.Floor) || mark.Sync.Walked && news {
+		if !it.Received.Before(mark.Start()) || mark.Sync.Walked && news {
 			found = append(found, it)
 		}
 	}
-	for _, it := range page.Updated { // all that is at or above the floor and dealt with is known
-		if !it.Received.Before(mark.Floor) {
+	for _, it := range page.Updated { // all that is at or above it and dealt with is known
+		if !it.Received.Before(mark.Start()) {
 			found = append(found, it)
 		}
 	}
@@ -147,7 +147,7 @@ func newcomers(name notifier.Mailbox, page ews.SyncPage, mark notifier.Bookmark,
 		}
 		known[id] = true
 		e := notifier.Event{Mailbox: name, Item: id, Source: why, Noticed: now}
-		if it.Received.Before(mark.Floor) || now.Sub(it.Received) < auditGrace {
+		if it.Received.Before(mark.Start()) || now.Sub(it.Received) < auditGrace {
 			e.Source = notifier.FromCatchUp // no stream was to tell, or may still be about to
 		}
 		fresh = append(fresh, e)

@@ -98,8 +98,8 @@ func TestAMailMovedIntoTheInboxDuringAGapIsAnnounced(t *testing.T) {
 		t.Run(string(way), func(t *testing.T) {
 			inBubbleWith(t, exchange.Options{}, o, func(s *stage) {
 				junk := s.filed(ada, "taken for junk", exchange.JunkEmail)
-				s.pass(time.Hour)
-				s.watcher.Add(ada, time.Now().Add(-2*time.Hour))
+				s.pass(notifier.BookmarkLookBack + time.Hour)
+				s.watcher.Add(ada, time.Now().Add(-notifier.BookmarkLookBack-2*time.Hour))
 				s.pass(time.Minute)
 				ids := []notifier.ItemID{s.mailAndPass(ada, "raises the floor")}
 				s.end()
@@ -107,7 +107,7 @@ func TestAMailMovedIntoTheInboxDuringAGapIsAnnounced(t *testing.T) {
 				s.start(o)
 				s.watcher.Add(ada, time.Now().Add(-24*time.Hour))
 				s.pass(time.Minute)
-				if way == watch.BySync { // by received time it is overlooked: that is the difference
+				if way == watch.BySync { // by received time it is too old: that is the difference
 					ids = append(ids, moved)
 				}
 				s.mustHandle(ids...)
@@ -413,7 +413,7 @@ func TestSyncThatFailsForLongHoldsNothingUp(t *testing.T) {
 		t.Run(code, func(t *testing.T) {
 			syncing(t, func(s *stage) {
 				junk := s.filed(ada, "taken for junk", exchange.JunkEmail)
-				s.pass(time.Hour)
+				s.pass(notifier.BookmarkLookBack + time.Hour)
 				ids := []notifier.ItemID{s.mailAndPass(ada, "raises the floor")}
 				n := s.counting(ada, func(q request) (*http.Response, error) {
 					if q.operation == "SyncFolderItems" {

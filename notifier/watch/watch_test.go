@@ -139,6 +139,9 @@ func (s *stage) discover(_ context.Context, addresses []string) []autodiscover.R
 }
 
 func (s *stage) end() {
+	if n := s.watcher.Stats().Irregular; n != 0 {
+		s.t.Errorf("%d transitions that are none", n)
+	}
 	s.stop()
 	if err := <-s.ended; !errors.Is(err, context.Canceled) {
 		s.t.Errorf("Run ended with %v", err)

@@ -130,7 +130,7 @@ func (w *Watcher) Add(name notifier.Mailbox, since time.Time) {
 		return
 	}
 	m := &mailbox{
-		name: name, state: Discovering, since: time.Now(), gaps: 1,
+		name: name, gaps: 1,
 		bookmark: notifier.Bookmark{Mailbox: name, Floor: since.UTC().Truncate(time.Second)},
 	}
 	base := w.life
@@ -138,6 +138,7 @@ func (w *Watcher) Add(name notifier.Mailbox, since time.Time) {
 		base = context.Background()
 	}
 	m.ctx, m.stop = context.WithCancel(base)
+	m.enter(Discovering, Registered)
 	w.mailboxes[name] = m
 	w.ask(m, 0)
 }
@@ -266,7 +267,7 @@ func (w *Watcher) load(ctx context.Context, m *mailbox) error {
 	defer m.mu.Unlock()
 	m.loaded = true
 	if b.Floor.Before(m.bookmark.Floor) {
-		b.Floor, b.Sync = m.bookmark.Floor, nil // of an earlier registration
+		b.Floor, b.From, b.Sync = m.bookmark.Floor, time.Time{}, nil // of an earlier registration
 	}
 	b.Sync = w.syncMark(b.Sync)
 	m.bookmark = b

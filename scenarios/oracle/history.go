@@ -11,15 +11,23 @@ import (
 
 // history is what the journal tells, in the oracle's words.
 type history struct {
-	mails     []Mail
-	byItem    map[string]Mail
-	pushes    []Push
-	intervals []interval
-	receipts  map[pair]string // reason of a push that was not
+	mails    []Mail
+	byItem   map[string]Mail
+	pushes   []Push
+	receipts map[pair]string // reason of a push that was not
+
+	// Every interval, in the order in which they were asked for.
+	byDevice, byMailbox, byAddress map[string][]*interval
 }
 
-func read(entries []journal.Entry) *history {
-	h := &history{byItem: map[string]Mail{}, receipts: map[pair]string{}}
+func newHistory() *history {
+	return &history{
+		byItem: map[string]Mail{}, receipts: map[pair]string{},
+		byDevice: map[string][]*interval{}, byMailbox: map[string][]*interval{}, byAddress: map[string][]*interval{},
+	}
+}
+
+func (h *history) read(entries []journal.Entry) {
 	for _, e := range entries {
 		switch {
 		case e.Server == "exchange" && e.Kind == "mail":
@@ -40,7 +48,6 @@ func read(entries []journal.Entry) *history {
 			h.device(e)
 		}
 	}
-	return h
 }
 
 // device follows a device's registrations. A renewal with the same mailbox and
@@ -48,15 +55,18 @@ func read(entries []journal.Entry) *history {
 // the old when it is granted.
 func (h *history) device(e journal.Entry) {
 	var open *interval
-	for i := range h.intervals {
-		if iv := &h.intervals[i]; iv.device == e.Device && iv.left.IsZero() {
+	for _, iv := range h.byDevice[e.Device] {
+		if iv.left.IsZero() {
 			open = iv // the newest that has not ended
 		}
 	}
 	switch e.Kind {
 	case "register":
 		if open == nil || open.mailbox != e.Mailbox || open.address != e.Detail["address"] {
-			h.intervals = append(h.intervals, interval{device: e.Device, mailbox: e.Mailbox, address: e.Detail["address"], asked: e.Time})
+			iv := &interval{device: e.Device, mailbox: e.Mailbox, address: e.Detail["address"], asked: e.Time}
+			h.byDevice[iv.device] = append(h.byDevice[iv.device], iv)
+			h.byMailbox[iv.mailbox] = append(h.byMailbox[iv.mailbox], iv)
+			h.byAddress[iv.address] = append(h.byAddress[iv.address], iv)
 			if open != nil && open.leave.IsZero() {
 				open.leave = e.Time
 			}
@@ -68,8 +78,8 @@ func (h *history) device(e journal.Entry) {
 		if open.granted.IsZero() {
 			open.granted = e.Time
 		}
-		for i := range h.intervals {
-			if iv := &h.intervals[i]; iv.device == e.Device && iv != open && iv.left.IsZero() {
+		for _, iv := range h.byDevice[e.Device] {
+			if iv != open && iv.left.IsZero() {
 				iv.left = e.Time
 			}
 		}
@@ -95,17 +105,17 @@ func (h *history) device(e journal.Entry) {
 // covered lists the devices that the promise names for a mail.
 func (h *history) covered(m Mail) []string {
 	var out []string
-	for _, iv := range h.intervals {
-		if iv.mailbox == m.Mailbox && iv.covers(m.Arrived) {
+	for _, iv := range h.byMailbox[m.Mailbox] {
+		if iv.covers(m.Arrived) {
 			out = append(out, iv.device)
 		}
 	}
 	return out
 }
 
-func (h *history) anyAllows(device, address string, m Mail) bool {
-	for _, iv := range h.intervals {
-		if iv.device == device && iv.mailbox == m.Mailbox && iv.allows(m.Arrived) {
+func (h *history) anyAllows(device string, m Mail) bool {
+	for _, iv := range h.byDevice[device] {
+		if iv.mailbox == m.Mailbox && iv.allows(m.Arrived) {
 			return true
 		}
 	}
@@ -115,8 +125,8 @@ func (h *history) anyAllows(device, address string, m Mail) bool {
 // wipedLater says whether the device was wiped after the mail arrived: what was
 // still on its way was then stopped, as it has to be.
 func (h *history) wipedLater(device string, m Mail) bool {
-	for _, iv := range h.intervals {
-		if iv.device == device && iv.mailbox == m.Mailbox && iv.covers(m.Arrived) && iv.wiped {
+	for _, iv := range h.byDevice[device] {
+		if iv.mailbox == m.Mailbox && iv.covers(m.Arrived) && iv.wiped {
 			return true
 		}
 	}

@@ -66,14 +66,20 @@ func (f Finding) String() string {
 
 // Report is the verdict over one run.
 type Report struct {
-	Mails      int             `json:"mails"`
-	Expected   int             `json:"expected"`   // (mail, device) pairs that the promise covers
-	Delivered  int             `json:"delivered"`  // of these, accepted by the provider
-	Suppressed int             `json:"suppressed"` // of these, explained by a receipt
-	Waived     int             `json:"waived"`     // of these, neither: the device was wiped before
-	Repeats    int             `json:"repeats"`    // accepted again with the same ID: allowed
-	Findings   []Finding       `json:"findings"`
-	Latencies  []time.Duration `json:"-"` // arrival to first acceptance, in order of arrival
+	Mails      int       `json:"mails"`
+	Expected   int       `json:"expected"`   // (mail, device) pairs that the promise covers
+	Delivered  int       `json:"delivered"`  // of these, accepted by the provider
+	Suppressed int       `json:"suppressed"` // of these, explained by a receipt
+	Waived     int       `json:"waived"`     // of these, neither: the device was wiped before
+	Repeats    int       `json:"repeats"`    // accepted again with the same ID: allowed
+	Findings   []Finding `json:"findings"`
+	Latencies  []Latency `json:"-"` // of Delivered, in order of arrival
+}
+
+// Latency is how long a mail took to a device.
+type Latency struct {
+	Arrived time.Time     // in the mailbox
+	Took    time.Duration // until the provider first accepted its push
 }
 
 // Count is the number of findings of a kind.
@@ -124,18 +130,34 @@ func (i interval) allows(t time.Time) bool {
 
 type pair struct{ device, item string }
 
-// Judge reads a journal from its beginning.
+// Judge judges a whole journal.
 func Judge(entries []journal.Entry) Report {
-	h := read(entries)
+	o := New()
+	o.Read(entries)
+	return o.Report()
+}
+
+// Oracle judges a journal that is too long to be held: it reads one part after
+// the other, in order. Not safe for concurrent use.
+type Oracle struct{ h *history }
+
+// New returns an oracle that has read nothing.
+func New() *Oracle { return &Oracle{newHistory()} }
+
+// Read takes the next entries of the journal.
+func (o *Oracle) Read(entries []journal.Entry) { o.h.read(entries) }
+
+// Report is the verdict over what was read so far.
+func (o *Oracle) Report() Report {
+	h := o.h
 	r := Report{Mails: len(h.mails)}
 	accepted := map[pair][]Push{}
 
 	for _, p := range h.pushes {
 		mail, known := h.byItem[p.Item]
 		var owner *interval
-		for i := range h.intervals {
-			iv := &h.intervals[i]
-			if iv.address == p.Address && !p.Accepted.Before(iv.asked) && (owner == nil || iv.asked.After(owner.asked)) {
+		for _, iv := range h.byAddress[p.Address] {
+			if !p.Accepted.Before(iv.asked) && (owner == nil || iv.asked.After(owner.asked)) {
 				owner = iv
 			}
 		}
@@ -147,7 +169,7 @@ func Judge(entries []journal.Entry) Report {
 			f.Device, f.Why = owner.device, "no such mail was delivered"
 		case mail.Mailbox != p.Mailbox:
 			f.Device, f.Why = owner.device, "the mail is in mailbox "+mail.Mailbox
-		case !h.anyAllows(owner.device, p.Address, mail):
+		case !h.anyAllows(owner.device, mail):
 			f.Device, f.Why = owner.device, "the device was not registered for this mailbox when the mail arrived"
 		case !owner.left.IsZero() && p.Accepted.After(owner.left):
 			f.Kind, f.Device, f.Why = "after-wipe", owner.device, "accepted after the wipe was confirmed"
@@ -170,7 +192,7 @@ func Judge(entries []journal.Entry) Report {
 			switch got := accepted[k]; {
 			case len(got) > 0:
 				r.Delivered++
-				r.Latencies = append(r.Latencies, got[0].Accepted.Sub(m.Arrived))
+				r.Latencies = append(r.Latencies, Latency{m.Arrived, got[0].Accepted.Sub(m.Arrived)})
 			case h.receipts[k] != "":
 				r.Suppressed++
 			case h.wipedLater(device, m):

@@ -36,7 +36,7 @@ func (w *World) device(name, kind string, a *fakedevice.APNs, n *fakedevice.WNS)
 	d := &Device{
 		Device: &fakedevice.Device{
 			ID: fmt.Sprintf("%s-%s-%d", name, kind, len(w.devices)+1), Mailbox: w.Person(name), Locale: "en-GB", APNs: a, WNS: n,
-			Service: "https://" + host, Client: w.client(), Authority: w.Authority, Journal: w.Journal,
+			Service: "https://" + host, Client: w.phones, Authority: w.Authority, Journal: w.Journal,
 		},
 		w: w, shown: map[string]bool{},
 	}

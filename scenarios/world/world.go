@@ -50,13 +50,18 @@ const host = "mailbell.contoso.test:8443"
 // Options set a stage. The zero value has one approved domain, calm servers and
 // nobody in it.
 type Options struct {
-	Real    bool // real time, loopback and the durable engine
-	Version exchange.Version
-	Profile fault.Profile
-	Seed    int64
-	Policy  *compose.Policy    // nil: everybody is served and sees everything
-	Change  func(*app.Options) // last word on the notifier's options; nil: none
-	Log     io.Writer          // gets the notifier's log at its finest, too; nil: nobody
+	Real      bool // real time, loopback and the durable engine
+	Version   exchange.Version
+	Profile   fault.Profile
+	Seed      int64
+	Servers   []string            // of Exchange; nil: two
+	Mailboxes int                 // user00001@… onwards, for Crowd
+	Listeners int                 // listener accounts; 0: one
+	CPU       *exchange.CPUBudget // of requests to Exchange; nil: it is free
+	Policy    *compose.Policy     // nil: everybody is served and sees everything
+	Change    func(*app.Options)  // last word on the notifier's options; nil: none
+	Log       io.Writer           // gets the notifier's log at its finest, too; nil: nobody
+	Quiet     bool                // errors only in the notifier's log
 	// VirtualOnly leaves the telling in real time out: it would take too long.
 	VirtualOnly bool
 	Patient     time.Duration // how long a verb waits; 0: 30 minutes virtual, 30 seconds real
@@ -73,6 +78,7 @@ type World struct {
 	stores  *app.Stores
 	dir     string
 	cancel  context.CancelFunc
+	phones  *http.Client // of the devices
 	devices []*Device
 	people  map[string]bool
 	patient time.Duration
@@ -111,7 +117,7 @@ func New(o Options) *World {
 		}
 	}
 	w.Ctx, w.cancel = context.WithTimeout(context.Background(), 100*24*time.Hour)
-	f := fakes.Options{Version: o.Version, Profile: o.Profile, Seed: o.Seed}
+	f := fakes.Options{Version: o.Version, Profile: o.Profile, Seed: o.Seed, Servers: o.Servers, Mailboxes: o.Mailboxes, Listeners: o.Listeners, CPU: o.CPU}
 	if o.Version == exchange.VOnline {
 		f.Schemes = []string{iisauth.SchemeBearer}
 	}
@@ -129,6 +135,7 @@ func New(o Options) *World {
 	} else {
 		w.stores = &app.Stores{Registry: registry.NewMemory(), Queue: queue.NewMemory(queue.MemoryOptions{}), Bookmarks: bookmark.NewMemory(), Ledger: ledger.NewMemory()}
 	}
+	w.phones = w.client()
 	w.StartNotifier()
 	return w
 }
@@ -163,6 +170,7 @@ func (w *World) StopNotifier() {
 	defer cancel()
 	Expect(w.App.Stop(ctx)).To(Succeed())
 	w.App = nil
+	w.phones.CloseIdleConnections()
 	for _, end := range w.afterNotifier {
 		Expect(end()).To(Succeed())
 	}
@@ -181,6 +189,10 @@ func (w *World) options() app.Options {
 	if policy == nil {
 		policy = &compose.Policy{Rules: []compose.Rule{{Mailbox: "*", Approved: true, Preview: true}}}
 	}
+	level := slog.LevelDebug
+	if w.opt.Quiet {
+		level = slog.LevelError
+	}
 	o := app.Options{
 		Stores: w.stores,
 		Network: app.Network{
@@ -198,7 +210,7 @@ func (w *World) options() app.Options {
 		WNS: []wns.App{{Name: fakes.WNSApp, Kind: wns.PartnerCenter, PackageSID: fakes.PackageSID, Secret: w.WNSSecret()}},
 		// The oracle asks for receipts far more often than a device may.
 		API:    app.API{Listen: host, TLS: &cert, Keys: []api.TrustedKey{trusted}, Limits: api.Limits{RatePerSecond: 1e6, RateBurst: 1e6}},
-		Logger: slog.New(slog.NewTextHandler(w.log(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger: slog.New(slog.NewTextHandler(w.log(), &slog.HandlerOptions{Level: level})),
 	}
 	if w.dir != "" {
 		o.Engine = engine.Options{Dir: w.dir, Key: []byte("0123456789abcdef0123456789abcdef")}
@@ -213,18 +225,24 @@ func (w *World) options() app.Options {
 // token Online.
 func (w *World) exchange() app.Exchange {
 	GinkgoHelper()
+	var list []app.ListenerAccount
 	if w.opt.Version != exchange.VOnline {
-		return app.Exchange{Accounts: []app.ListenerAccount{{
-			Name: "listener", Credentials: httpauth.NTLM{User: w.ListenerUser(), Password: httpauth.Secret(w.ListenerPassword())},
-		}}}
+		for _, user := range w.ListenerUsers() {
+			list = append(list, app.ListenerAccount{Name: user, Credentials: httpauth.NTLM{User: user, Password: httpauth.Secret(w.ListenerPassword())}})
+		}
+		return app.Exchange{Accounts: list}
 	}
+	client := w.client()
 	tokens, err := httpauth.NewTokenSource(httpauth.TokenOptions{
-		Tenant: fakes.Tenant, ClientID: fakes.ClientID, Secret: httpauth.Secret(w.AppSecret()), HTTPClient: w.client(),
+		Tenant: fakes.Tenant, ClientID: fakes.ClientID, Secret: httpauth.Secret(w.AppSecret()), HTTPClient: client,
 	})
 	Expect(err).NotTo(HaveOccurred())
-	w.afterNotifier = append(w.afterNotifier, tokens.Close)
+	w.afterNotifier = append(w.afterNotifier, tokens.Close, func() error { client.CloseIdleConnections(); return nil })
+	for i := range w.ListenerUsers() {
+		list = append(list, app.ListenerAccount{Name: fmt.Sprint("application-", i+1), Credentials: httpauth.Bearer{Tokens: tokens}})
+	}
 	return app.Exchange{
-		Accounts: []app.ListenerAccount{{Name: "listener", Credentials: httpauth.Bearer{Tokens: tokens}}},
+		Accounts: list,
 		// Tokens go to hosts of Office 365 and to those named here.
 		RedirectHosts: []string{"autodiscover." + w.Domain(), "mail." + w.Domain()},
 	}
@@ -242,9 +260,9 @@ func noSRV(_ context.Context, service, proto, name string) (string, []*net.SRV, 
 	return "", nil, &net.DNSError{Err: "no such host", Name: "_" + service + "._" + proto + "." + name, IsNotFound: true}
 }
 
-// client reaches the registration service as a device does.
+// client reaches the world's servers as a device does.
 func (w *World) client() *http.Client {
-	return &http.Client{Transport: &http.Transport{DialContext: w.Dial, TLSClientConfig: &tls.Config{RootCAs: w.World.Authority.Pool()}, DisableKeepAlives: true}, Timeout: time.Minute}
+	return &http.Client{Transport: &http.Transport{DialContext: w.Dial, TLSClientConfig: &tls.Config{RootCAs: w.World.Authority.Pool()}, MaxIdleConnsPerHost: enrolParallel}, Timeout: time.Minute}
 }
 
 // Person makes sure that somebody has a mailbox and returns its address.

@@ -1,0 +1,18 @@
+// Package throttling holds Mailbell against the default budgets of every version
+// of Exchange: whatever happens, nothing is lost, and no request is refused for
+// being one too many.
+package throttling
+
+import (
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"mailbell/scenarios/world"
+)
+
+func TestThrottling(t *testing.T) {
+	RegisterFailHandler(Fail)
+	world.Suite(t, "Throttling")
+}
