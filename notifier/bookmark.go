@@ -48,6 +48,22 @@ type Bookmark struct {
 	// Sync is for mailboxes compared by SyncFolderItems too; nil for the others.
 	// Bookmarks share it: it is never changed in place.
 	Sync *SyncMark `json:"sync,omitempty"`
+	// Subscription is the one that the mailbox had last, to be tried again after a
+	// restart; nil: none is known. Bookmarks share it: it is never changed in place.
+	Subscription *Subscription `json:"sub,omitempty"`
+}
+
+// Subscription is a streaming subscription and what is needed to find it again.
+type Subscription struct {
+	ID       string    `json:"id"`
+	Account  string    `json:"account"`           // of the listener account that made it, and that alone may use it
+	Address  string    `json:"address,omitempty"` // that Autodiscover calls the mailbox by
+	URL      string    `json:"url"`               // EWS
+	Grouping string    `json:"grouping,omitempty"`
+	Version  string    `json:"version"` // request schema
+	Anchor   string    `json:"anchor"`  // of its group
+	Affinity string    `json:"affinity,omitempty"`
+	Made     time.Time `json:"made"`
 }
 
 // SyncMark says up to which of the Inbox's changes a mailbox has been dealt
@@ -120,7 +136,8 @@ func (b Bookmark) With(items ...SeenItem) Bookmark {
 			seen = append(seen, s)
 		}
 	}
-	return Bookmark{Mailbox: b.Mailbox, Floor: b.Floor, From: b.From, Seen: seen, Sync: b.Sync.with(fresh)}
+	b.Seen, b.Sync = seen, b.Sync.with(fresh)
+	return b
 }
 
 // Start is From, or the floor where that is later.
@@ -156,5 +173,6 @@ func (b Bookmark) Settled() Bookmark {
 		}
 	}
 	first := sort.Search(len(seen), func(i int) bool { return !seen[i].Received.Before(floor) })
-	return Bookmark{Mailbox: b.Mailbox, Floor: floor, From: from, Seen: seen[first:], Sync: b.Sync}
+	b.Floor, b.From, b.Seen = floor, from, seen[first:]
+	return b
 }

@@ -103,5 +103,9 @@ func clone(b notifier.Bookmark) notifier.Bookmark {
 		s.Known = slices.Clone(s.Known)
 		b.Sync = &s
 	}
+	if b.Subscription != nil {
+		s := *b.Subscription
+		b.Subscription = &s
+	}
 	return b
 }

@@ -1,6 +1,8 @@
 package ews
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -52,6 +54,52 @@ func (a *Affinity) Server() string {
 		}
 	}
 	return ""
+}
+
+// affinityText is an Affinity that is written down.
+type affinityText struct {
+	Host    string       `json:"host"`
+	Cookies []cookieText `json:"cookies"`
+}
+
+type cookieText struct {
+	Name  string    `json:"n"`
+	Value string    `json:"v"`
+	Until time.Time `json:"t,omitzero"`
+}
+
+// MarshalText writes the affinity down, so that it outlives the process; empty
+// before the first cookie.
+func (a *Affinity) MarshalText() ([]byte, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.cookies) == 0 {
+		return nil, nil
+	}
+	text := affinityText{Host: a.host}
+	for _, c := range a.cookies {
+		text.Cookies = append(text.Cookies, cookieText{c.name, c.value, c.until})
+	}
+	return json.Marshal(text)
+}
+
+// UnmarshalText reads what MarshalText wrote.
+func (a *Affinity) UnmarshalText(b []byte) error {
+	var text affinityText
+	if len(b) > 0 {
+		if err := json.Unmarshal(b, &text); err != nil {
+			return fmt.Errorf("ews: affinity: %w", err)
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.host, a.cookies = text.Host, nil
+	for _, c := range text.Cookies {
+		if len(a.cookies) < cookiesMax && c.Name != "" && len(c.Name)+len(c.Value) <= cookieSizeMax {
+			a.cookies = append(a.cookies, cookie{c.Name, c.Value, c.Until})
+		}
+	}
+	return nil
 }
 
 // apply puts the group's cookies and wish into a request.

@@ -78,6 +78,10 @@ func (w *Watcher) discoverBatch(ctx context.Context, batch []*mailbox) {
 		m.enter(Discovering, RetryDue)
 		addresses[i] = string(m.name)
 	}
+	batch, addresses = w.restore(ctx, batch, addresses)
+	if len(batch) == 0 {
+		return
+	}
 	results := w.opt.Discover(ctx, addresses)
 	for i, m := range batch {
 		if m.ctx.Err() != nil {

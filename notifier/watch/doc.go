@@ -7,15 +7,7 @@
 // subscription, a stream that broke, a move, a restart) ends with such a
 // comparison, so that nothing is lost whatever the network or the server did.
 //
-// The life of a mailbox:
-//
-//	            Add                   place                 subscribed
-//	discovering ───▶ (settings known) ─────▶ subscribing ──────────────▶ catching up
-//	    ▲  ▲                                    │  ▲                         │ compared
-//	    │  └── moved, unknown to the server ◀───┤  │ subscription lost       ▼
-//	    │                                       │  └───────────────────── streaming
-//	    └────────── waiting (until a time) ◀────┴── refused                  │
-//	                                               stream broke: catching up ◀┘
+// The life of a mailbox is drawn at [State].
 //
 // Mailboxes that share listener account, EWS URL and grouping information form
 // groups of at most [StreamMembersMax], each read through one streaming

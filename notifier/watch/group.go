@@ -20,14 +20,16 @@ type group struct {
 	key     groupKey
 	account *account
 	client  *ews.Client
-	anchor  string // routes every request of the group; stays when the mailbox leaves
+	home    string // the first anchor, by which a group is known again after a restart
 
 	size   int  // members, belongs to Watcher.mu
 	closed bool // belongs to Watcher.mu
 
 	wake chan struct{} // something for run to look at
+	born time.Time
 
 	mu          sync.Mutex
+	anchor      string // routes every request of the group until there is a cookie; may be a mailbox that has left
 	affinity    *ews.Affinity
 	members     map[*mailbox]*member
 	subscribing bool // the subscriber goroutine is at work
@@ -35,6 +37,7 @@ type group struct {
 	charge      int       // which member the stream is charged to, counted round
 	openAfter   time.Time // no stream is opened before this
 	opens       strikes   // streams that ended early
+	joined      time.Time // when the last member came
 
 	subscribers sync.WaitGroup // subscribe, which knows of subscriptions that members do not yet
 }
@@ -44,14 +47,15 @@ type member struct {
 	m      *mailbox
 	sub    ews.SubscriptionID // empty: to be subscribed
 	made   time.Time          // when sub was made
+	kept   bool               // sub is of before a restart, and nobody has confirmed it
 	stream *stream            // the stream that carries sub, nil for none
 	due    time.Time          // no Subscribe before this
 }
 
-func newGroup(w *Watcher, name string, key groupKey, a *account, c *ews.Client, first *mailbox) *group {
+func newGroup(w *Watcher, name string, key groupKey, a *account, c *ews.Client, first string) *group {
 	return &group{
-		w: w, name: name, key: key, account: a, client: c, anchor: first.address(), affinity: ews.NewAffinity(),
-		wake: make(chan struct{}, 1), members: map[*mailbox]*member{}, streams: map[*stream]bool{},
+		w: w, name: name, key: key, account: a, client: c, home: first, anchor: first, affinity: ews.NewAffinity(),
+		wake: make(chan struct{}, 1), born: time.Now(), members: map[*mailbox]*member{}, streams: map[*stream]bool{},
 	}
 }
 
@@ -62,12 +66,19 @@ func (g *group) poke() {
 	}
 }
 
-// join makes the mailbox a member; it will be subscribed.
-func (g *group) join(m *mailbox) {
+// join makes the mailbox a member; it will be subscribed, unless the subscription
+// of before can be tried.
+func (g *group) join(m *mailbox, kept *notifier.Subscription) {
 	g.mu.Lock()
 	if g.members[m] == nil {
-		g.members[m] = &member{m: m}
+		mb := &member{m: m}
+		if kept != nil {
+			mb.sub, mb.made, mb.kept = ews.SubscriptionID(kept.ID), kept.Made, true
+			m.subscribed(kept, Reused)
+		}
+		g.members[m] = mb
 	}
+	g.joined = time.Now()
 	g.mu.Unlock()
 	g.poke()
 }
@@ -80,6 +91,7 @@ func (g *group) part(m *mailbox) {
 	var sub ews.SubscriptionID
 	if mb != nil {
 		sub = mb.sub
+		m.unsubscribed()
 	}
 	g.mu.Unlock()
 	if sub != "" {
@@ -122,7 +134,7 @@ func (g *group) run(ctx context.Context) {
 		}
 		t.Stop()
 	}
-	g.end(ctx)
+	g.end()
 }
 
 // finished says that run is over: everything is to stop, or nobody is left.
@@ -141,25 +153,14 @@ func (g *group) finished(ctx context.Context) bool {
 	return true
 }
 
-// end closes the streams and gives the subscriptions back: Exchange keeps what
-// is left over until its process ends, and counts it against the mailbox (EWS
-// "EWS throttling in Exchange", EWSMaxSubscriptions).
-func (g *group) end(ctx context.Context) {
+// end closes the streams. The subscriptions stay, for the next start: Exchange
+// keeps their events meanwhile.
+func (g *group) end() {
 	g.subscribers.Wait() // their requests end with ctx
 	g.mu.Lock()
 	var readers []*stream
 	for s := range g.streams {
 		readers = append(readers, s)
-	}
-	type left struct {
-		address string
-		sub     ews.SubscriptionID
-	}
-	var subs []left
-	for _, mb := range g.members {
-		if mb.sub != "" {
-			subs = append(subs, left{mb.m.address(), mb.sub})
-		}
 	}
 	g.mu.Unlock()
 	for _, s := range readers {
@@ -168,20 +169,6 @@ func (g *group) end(ctx context.Context) {
 	for _, s := range readers {
 		<-s.done
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopUnsubscribe)
-	defer cancel()
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, parallelSubscribe)
-	for _, s := range subs {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			if ctx.Err() == nil {
-				_ = g.client.Unsubscribe(ctx, g.caller(s.address), s.sub) // best effort: the server forgets in time
-			}
-		})
-	}
-	wg.Wait()
 }
 
 // step starts what is due and says when to look again.
@@ -213,10 +200,11 @@ func (g *group) step(ctx context.Context) time.Duration {
 
 	// Then streams, for what is subscribed and not carried.
 	var idle []*member
-	oldest := now
+	oldest, kept := now, false
 	for _, mb := range g.members {
 		if mb.sub != "" && mb.stream == nil {
 			idle = append(idle, mb)
+			kept = kept || mb.kept
 			if mb.made.Before(oldest) {
 				oldest = mb.made
 			}
@@ -224,6 +212,9 @@ func (g *group) step(ctx context.Context) time.Duration {
 	}
 	if len(idle) == 0 {
 		return wait
+	}
+	if kept && now.Sub(g.joined) < keptGather && now.Sub(g.born) < joinWaitMax {
+		return min(wait, keptGather-now.Sub(g.joined)) // the others of before are about to come
 	}
 	if g.subscribing && now.Sub(oldest) < joinWaitMax {
 		return min(wait, joinWaitMax-now.Sub(oldest))
@@ -266,13 +257,16 @@ func (g *group) smallest() *stream {
 // because its answer names the server that the others have to go to.
 func (g *group) subscribe(ctx context.Context, due []*member) {
 	defer g.subscribers.Done()
+	g.mu.Lock()
+	anchor := g.anchor
+	g.mu.Unlock()
 	slices.SortFunc(due, func(a, b *member) int {
 		switch an, bn := a.m.address(), b.m.address(); {
 		case an == bn:
 			return 0
-		case an == g.anchor:
+		case an == anchor:
 			return -1
-		case bn == g.anchor || an > bn:
+		case bn == anchor || an > bn:
 			return 1
 		}
 		return -1
@@ -308,10 +302,13 @@ func (g *group) subscribeOne(ctx context.Context, mb *member) {
 	g.mu.Lock()
 	member := g.members[m] == mb
 	if err == nil && member {
-		mb.sub, mb.made, mb.stream = sub, time.Now(), nil
-		m.enter(CatchingUp, Subscribed)
+		mb.sub, mb.made, mb.stream, mb.kept = sub, time.Now(), nil, false
+		m.subscribed(g.keepLocked(mb), Subscribed)
 	}
 	g.mu.Unlock()
+	if err == nil && member {
+		g.w.moved(m)
+	}
 	switch {
 	case !member && err == nil: // left meanwhile
 		_ = g.client.Unsubscribe(ctx, g.caller(m.address()), sub)
@@ -321,11 +318,27 @@ func (g *group) subscribeOne(ctx context.Context, mb *member) {
 	}
 }
 
+// elsewhere are the codes with which a server says that a mailbox is not its own
+// (EWS "Handling notification-related errors in EWS in Exchange").
+var elsewhere = map[string]bool{"ErrorProxyRequestNotAllowed": true, "ErrorNoRespondingCASInDestinationSite": true}
+
 func (g *group) subscribeFailed(mb *member, err error) {
 	m, w := mb.m, g.w
 	n := m.struck()
 	reaction := remedy(err, n)
 	w.log.Warn("mailbox not subscribed", "mailbox", m.name, "group", g.name, "try", n+1, "reaction", reaction, "err", err)
+	if elsewhere[errorCode(err)] {
+		g.mu.Lock()
+		misled := g.misledLocked()
+		if misled {
+			g.reanchorLocked()
+		}
+		g.mu.Unlock()
+		if !misled {
+			w.leave(m, err)
+			return
+		}
+	}
 	switch {
 	case isRejected(err), reaction == ews.Rediscover, reaction == ews.Permanent, reaction == ews.GiveUp, reaction == ews.LowerVersion:
 		w.leave(m, err)
@@ -340,13 +353,43 @@ func (g *group) subscribeFailed(mb *member, err error) {
 	}
 }
 
+// reanchorLocked has the group find its server anew, by a mailbox that is in it.
+// group.mu is held.
+func (g *group) reanchorLocked() {
+	g.affinity = ews.NewAffinity()
+	first := ""
+	for m := range g.members {
+		switch address := m.address(); {
+		case address == g.anchor:
+			return
+		case first == "" || address < first:
+			first = address
+		}
+	}
+	if first != "" {
+		g.anchor = first
+	}
+}
+
+// misledLocked says whether the group's anchor is no member any more, so that it
+// may lead to a server that is not theirs. group.mu is held.
+func (g *group) misledLocked() bool {
+	for m := range g.members {
+		if m.address() == g.anchor {
+			return false
+		}
+	}
+	return true
+}
+
 // lost takes the subscription from a member and has it subscribed again after
 // d.
 func (g *group) lost(mb *member, d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	mb.sub, mb.stream = "", nil
+	mb.sub, mb.stream, mb.kept = "", nil, false
 	mb.due = time.Now().Add(d)
+	mb.m.unsubscribed()
 	mb.m.deaf()
 	if g.members[mb.m] == mb {
 		mb.m.enter(Subscribing, SubscriptionLost)

@@ -44,6 +44,10 @@ const (
 	// newcomers: a new one ends it.
 	joinWaitMax = 2 * time.Second
 
+	// keptGather is how long a group's stream waits after a restart for more of the
+	// subscriptions it had before.
+	keptGather = 250 * time.Millisecond
+
 	// Waits after failures: exponential with full jitter between these.
 	retryMin = time.Second
 	retryMax = 5 * time.Minute
@@ -116,7 +120,7 @@ const (
 	// is looked for once more.
 	goneRetry = time.Second
 
-	// stopUnsubscribe bounds the time spent on Unsubscribe requests at the end.
+	// stopUnsubscribe bounds the time spent on an Unsubscribe request.
 	stopUnsubscribe = 5 * time.Second
 	// compareParallelDefault is Options.CompareParallel when nothing is said.
 	compareParallelDefault = 16

@@ -32,6 +32,8 @@ func (w *Watcher) place(m *mailbox) {
 	if m.older {
 		version = ews.Exchange2010SP2
 	}
+	kept := m.bookmark.Subscription
+	m.bookmark.Subscription = nil
 	m.mu.Unlock()
 	url := s.EWSURL
 	if url == "" || (w.opt.PreferInternalURL && s.InternalEWSURL != "") {
@@ -47,16 +49,23 @@ func (w *Watcher) place(m *mailbox) {
 		w.mu.Unlock()
 		return
 	}
-	a := w.roomiest(time.Now())
+	a := w.ownerOf(kept, time.Now())
+	if a == nil {
+		a = w.roomiest(time.Now())
+	}
 	if a == nil {
 		w.mu.Unlock()
 		w.discoveryFailed(m, fmt.Errorf("watch: no listener account that Exchange accepts has room for %s: add an account or raise its capacity", m.name))
 		return
 	}
 	key := groupKey{a.Name, url, s.Grouping, version}
+	if kept != nil && key != (groupKey{kept.Account, kept.URL, kept.Grouping, ews.Version(kept.Version)}) {
+		w.giveBackLocked(m, kept)
+		kept = nil
+	}
 	var g *group
 	for _, have := range w.groups[key] {
-		if have.size < StreamMembersMax && !have.closed {
+		if have.size < StreamMembersMax && !have.closed && (kept == nil || have.home == kept.Anchor) {
 			g = have
 			break
 		}
@@ -69,7 +78,12 @@ func (w *Watcher) place(m *mailbox) {
 			return
 		}
 		w.groupSeq++
-		g = newGroup(w, fmt.Sprintf("g%d", w.groupSeq), key, a, c, m)
+		home := m.address()
+		if kept != nil {
+			home = kept.Anchor
+		}
+		g = newGroup(w, fmt.Sprintf("g%d", w.groupSeq), key, a, c, home)
+		g.restore(kept)
 		w.groups[key] = append(w.groups[key], g)
 		w.startLocked(func(ctx context.Context) { g.run(ctx) })
 	}
@@ -80,7 +94,7 @@ func (w *Watcher) place(m *mailbox) {
 	m.enterLocked(Subscribing, Placed)
 	m.mu.Unlock()
 	w.mu.Unlock()
-	g.join(m)
+	g.join(m, kept)
 	if w.groupOf(m) != g { // removed meanwhile, and its parting came before the joining
 		g.part(m)
 	}

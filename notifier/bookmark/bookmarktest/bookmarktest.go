@@ -37,8 +37,9 @@ func Bookmark(n int) notifier.Bookmark {
 	floor := time.Date(2026, 3, 1, 9, 0, n, 0, time.UTC)
 	return notifier.Bookmark{
 		Mailbox: notifier.Mailbox(fmt.Sprintf("user%d@contoso.test", n)), Floor: floor,
-		Seen: []notifier.SeenItem{{Item: notifier.ItemID(fmt.Sprintf("AAMkAD%d=", n)), Received: floor.Add(time.Second)}},
-		Sync: &notifier.SyncMark{State: fmt.Sprintf("H4sIAAA%d=", n), Walked: true, Known: []notifier.ItemID{notifier.ItemID(fmt.Sprintf("AAMkAD%d=", n))}},
+		Seen:         []notifier.SeenItem{{Item: notifier.ItemID(fmt.Sprintf("AAMkAD%d=", n)), Received: floor.Add(time.Second)}},
+		Sync:         &notifier.SyncMark{State: fmt.Sprintf("H4sIAAA%d=", n), Walked: true, Known: []notifier.ItemID{notifier.ItemID(fmt.Sprintf("AAMkAD%d=", n))}},
+		Subscription: &notifier.Subscription{ID: fmt.Sprint("JwBs", n), Account: "listener", URL: "https://mail.contoso.test/EWS/Exchange.asmx", Made: floor},
 	}
 }
 
@@ -75,12 +76,12 @@ func putTwice(t *testing.T, s bookmark.Store) {
 func returnsCopies(t *testing.T, s bookmark.Store) {
 	b := Bookmark(1)
 	put(t, s, b)
-	b.Seen[0].Item, b.Sync.Known[0] = "changed by the one who put it", "likewise"
+	b.Seen[0].Item, b.Sync.Known[0], b.Subscription.ID = "changed by the one who put it", "likewise", "likewise"
 	got, err := s.Get(t.Context(), b.Mailbox)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got.Seen[0].Item, got.Sync.Known[0], got.Sync.State = "changed by the one who got it", "likewise", "likewise"
+	got.Seen[0].Item, got.Sync.Known[0], got.Sync.State, got.Subscription.ID = "changed by the one who got it", "likewise", "likewise", "likewise"
 	found(t, s, Bookmark(1))
 }
 
