@@ -4,6 +4,8 @@
 //	notifier config example                  print a configuration with every key
 //	notifier config check --config FILE      say everything that is wrong with a file
 //	notifier config key                      print a new key for the stores
+//	notifier explain MAILBOX --config FILE   say how a mailbox is doing, and why a device hears nothing
+//	notifier status --config FILE            say how the instance that runs is doing
 //	notifier plan --mailboxes N --exchange V what it takes to watch so many mailboxes
 //	notifier version
 //
@@ -39,6 +41,8 @@ const (
 type commands struct {
 	Run     runCommand     `cmd:"" help:"Run an instance until it is told to stop."`
 	Config  configCommand  `cmd:"" help:"Make and check configuration files."`
+	Explain explainCommand `cmd:"" help:"Say how a mailbox is doing, and why a device hears nothing."`
+	Status  statusCommand  `cmd:"" help:"Say how the instance that runs is doing, as JSON."`
 	Plan    planCommand    `cmd:"" help:"Say what it takes to watch so many mailboxes, and what does not fit."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

@@ -33,13 +33,15 @@ type App struct {
 // instance is what one Start brought up. Its parts are set before anything can
 // ask for them and never change.
 type instance struct {
-	opt    Options
-	life   *lifecycle
-	addr   net.Addr
-	stores Stores
-	view   *registry.View
-	watch  *watch.Watcher
-	send   *deliver.Deliverer
+	opt     Options
+	life    *lifecycle
+	addr    net.Addr
+	admin   net.Addr
+	started time.Time
+	stores  Stores
+	view    *registry.View
+	watch   *watch.Watcher
+	send    *deliver.Deliverer
 }
 
 // New checks the options. It opens nothing.
@@ -67,7 +69,7 @@ func (a *App) start(ctx context.Context) (*instance, error) {
 	if in := a.current(); in != nil {
 		return in, nil
 	}
-	in := &instance{opt: a.opt, life: newLifecycle()}
+	in := &instance{opt: a.opt, life: newLifecycle(), started: time.Now()}
 	if err := in.bringUp(ctx); err != nil {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.opt.Drain)
 		defer cancel()
@@ -151,6 +153,14 @@ func (a *App) Addr() net.Addr {
 	return nil
 }
 
+// AdminAddr is where the admin service listens; nil while it does not.
+func (a *App) AdminAddr() net.Addr {
+	if in := a.current(); in != nil {
+		return in.admin
+	}
+	return nil
+}
+
 // Watcher is the extender's watcher, for status; nil while it does not run.
 func (a *App) Watcher() *watch.Watcher {
 	if in := a.current(); in != nil {
@@ -184,6 +194,11 @@ func (in *instance) bringUp(ctx context.Context) error {
 	}
 	if in.watch != nil {
 		in.life.run("watcher", in.watch.Run)
+	}
+	if in.opt.Admin.Listen != "" {
+		if err := in.serveAdmin(); err != nil {
+			return err
+		}
 	}
 	if in.opt.plays(Portal) {
 		return in.serve()
@@ -227,18 +242,25 @@ func (in *instance) serve() error {
 	if o.TLS != nil {
 		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*o.TLS}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	}
+	in.serveHTTP("web service", listener, handler.Handler())
+	in.opt.Logger.Info("registration service listens", "addr", in.addr.String(), "tls", o.TLS != nil)
+	return nil
+}
+
+// serveHTTP serves until the instance stops.
+func (in *instance) serveHTTP(name string, listener net.Listener, handler http.Handler) {
 	srv := &http.Server{
-		Handler: handler.Handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout,
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytesMax,
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			in.life.fail(fmt.Errorf("app: web service: %w", err))
+			in.life.fail(fmt.Errorf("app: %s: %w", name, err))
 		}
 	}()
-	in.life.push("web service", func(ctx context.Context) error {
+	in.life.push(name, func(ctx context.Context) error {
 		err := srv.Shutdown(ctx)
 		if err != nil {
 			err = errors.Join(err, srv.Close())
@@ -246,11 +268,9 @@ func (in *instance) serve() error {
 		<-done
 		return err
 	})
-	in.opt.Logger.Info("registration service listens", "addr", in.addr.String(), "tls", o.TLS != nil)
-	return nil
 }
 
-// Bounds of the web service; its answers are small and quick.
+// Bounds of the web services; their answers are small and quick.
 const (
 	headerTimeout  = 5 * time.Second
 	requestTimeout = 30 * time.Second

@@ -50,6 +50,7 @@ type Options struct {
 	APNs     []APNs         // proxy
 	WNS      []wns.App      // proxy
 	API      API            // portal
+	Admin    Admin          // any
 
 	Delivery deliver.RetryOptions // proxy; zero: its defaults
 	Drain    time.Duration        // time Stop gives to what is in flight; 0: 10 s
@@ -118,6 +119,11 @@ type API struct {
 	Limits   api.Limits
 }
 
+// Admin is the admin service, which tells an operator how the instance is doing.
+type Admin struct {
+	Listen string // loopback host:port; empty: there is none
+}
+
 // plays says whether the instance has the role.
 func (o *Options) plays(r Role) bool {
 	for _, have := range o.Roles {
@@ -143,6 +149,9 @@ func (o *Options) validate() error {
 	}
 	if o.plays(Proxy) && len(o.APNs)+len(o.WNS) == 0 {
 		return fmt.Errorf("app: APNs, WNS: the proxy needs at least one way to push")
+	}
+	if o.Admin.Listen != "" && !loopback(o.Admin.Listen) {
+		return fmt.Errorf("app: Admin.Listen: %s can be reached from other hosts; use 127.0.0.1:port", o.Admin.Listen)
 	}
 	seen := map[notifier.Environment]bool{}
 	for i, a := range o.APNs {

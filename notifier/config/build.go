@@ -42,6 +42,12 @@ func (b *builder) build(f File) *Config {
 	if plays(app.Portal) {
 		o.API = b.api(f.API)
 	}
+	if o.Admin.Listen = f.Admin.Listen; f.Admin.Listen != "" {
+		b.hostPort("admin.listen", f.Admin.Listen, true)
+		if host, _, err := net.SplitHostPort(f.Admin.Listen); err == nil && !loopback(host) {
+			b.wrong("admin.listen", "other hosts can reach this address; use 127.0.0.1:port")
+		}
+	}
 	c.closers = b.closers
 	if b.count() == 0 {
 		if _, err := app.New(*o); err != nil {

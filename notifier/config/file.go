@@ -15,6 +15,7 @@ type File struct {
 	Push     Push     `yaml:"push" doc:"How the proxy reaches the push services. One of the two is enough."`
 	Policy   []Rule   `yaml:"policy" doc:"Who is served, and what a notification may show. The first rule that names a mailbox counts; a mailbox that no rule names is not served."`
 	API      API      `yaml:"api" doc:"The registration service of the portal."`
+	Admin    Admin    `yaml:"admin" doc:"Tells notifier explain and notifier status how the instance is doing. It changes nothing, and shows no content of mails."`
 	Network  Network  `yaml:"network" doc:"Only where the network is special."`
 	Log      Log      `yaml:"log" doc:"The log goes to standard error."`
 }
@@ -132,6 +133,11 @@ type API struct {
 	KeyFile       string   `yaml:"key_file" set:"api.key" doc:"its private key"`
 	AuthorityKeys []string `yaml:"authority_keys" set:"[authority.pem]" doc:"public keys of the enrolment authority: Ed25519 or ECDSA P-256, PEM, a file each"`
 	Audience      string   `yaml:"audience" default:"mailbell" doc:"the aud that credentials must carry"`
+}
+
+// Admin is the section admin.
+type Admin struct {
+	Listen string `yaml:"listen" set:"127.0.0.1:8447" doc:"an address of this host alone; left out: there is none"`
 }
 
 // Network is the section network.

@@ -37,6 +37,27 @@ func Load(path string) (*Config, error) {
 	return parse(path, text, readFile)
 }
 
+// AdminAddress is where the instance of a configuration file tells how it is
+// doing. Nothing else of the file is checked, and no other file is read.
+func AdminAddress(path string) (string, error) {
+	text, err := readFile(path, FileMax)
+	if err != nil {
+		return "", fmt.Errorf("config: %w", err)
+	}
+	var f File
+	root, problem := document(text)
+	if problem != nil {
+		return "", &Error{File: path, Problems: []Problem{*problem}}
+	}
+	if root != nil {
+		newDecoder().value(root, reflect.ValueOf(&f).Elem(), "")
+	}
+	if f.Admin.Listen == "" {
+		return "", fmt.Errorf("config: %s: admin.listen: missing: the instance tells nobody how it is doing; set it to 127.0.0.1:port and restart", path)
+	}
+	return f.Admin.Listen, nil
+}
+
 // Close releases what the options hold, once the instance has stopped. Closing
 // again does nothing.
 func (c *Config) Close() error {

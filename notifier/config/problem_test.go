@@ -28,7 +28,7 @@ func TestASlipIsNamedWithLineFieldAndFix(t *testing.T) {
 		want     string
 	}{
 		// keys
-		{"unknown section", "push:", "pushes:", "line 8: pushes: unknown key (did you mean push?); allowed here: roles, engine, exchange, push, policy, api, network, log"},
+		{"unknown section", "push:", "pushes:", "line 8: pushes: unknown key (did you mean push?); allowed here: roles, engine, exchange, push, policy, api, admin, network, log"},
 		{"misspelt key", "dir: data", "dri: " + secret, "line 2: engine.dri: unknown key (did you mean dir?); allowed here: dir, encryption_key_file,"},
 		{"shortened key", password, "      password: " + secret + "\n" + password, "line 7: exchange.accounts[0].password: unknown key (did you mean password_file?); allowed here: user,"},
 		{"key in the wrong section", dir, dir + "  listen: " + secret + "\n", "line 3: engine.listen: unknown key; allowed here: dir,"},

@@ -308,6 +308,7 @@ func (g *group) subscribeOne(ctx context.Context, mb *member) {
 	g.mu.Unlock()
 	if err == nil && member {
 		g.w.moved(m)
+		g.w.notes.soon() // a process that dies now should find it again
 	}
 	switch {
 	case !member && err == nil: // left meanwhile

@@ -15,6 +15,7 @@ import (
 type notebook struct {
 	store bookmark.Store
 	log   *slog.Logger
+	wake  chan struct{} // there is something that should not wait
 
 	mu    sync.Mutex
 	dirty map[notifier.Mailbox]notifier.Bookmark
@@ -22,7 +23,7 @@ type notebook struct {
 }
 
 func newNotebook(s bookmark.Store, log *slog.Logger) *notebook {
-	return &notebook{store: s, log: log, dirty: map[notifier.Mailbox]notifier.Bookmark{}, drop: map[notifier.Mailbox]bool{}}
+	return &notebook{store: s, log: log, wake: make(chan struct{}, 1), dirty: map[notifier.Mailbox]notifier.Bookmark{}, drop: map[notifier.Mailbox]bool{}}
 }
 
 func (n *notebook) moved(b notifier.Bookmark) {
@@ -30,6 +31,14 @@ func (n *notebook) moved(b notifier.Bookmark) {
 	defer n.mu.Unlock()
 	delete(n.drop, b.Mailbox)
 	n.dirty[b.Mailbox] = b
+}
+
+// soon has what has moved written without waiting for the next interval.
+func (n *notebook) soon() {
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
 }
 
 func (n *notebook) removed(m notifier.Mailbox) {
@@ -46,6 +55,8 @@ func (n *notebook) run(ctx context.Context, every time.Duration) {
 	for {
 		select {
 		case <-t.C:
+			n.flush(ctx)
+		case <-n.wake:
 			n.flush(ctx)
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

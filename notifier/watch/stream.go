@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mailbell/notifier"
@@ -23,6 +24,8 @@ type stream struct {
 
 	keptLost bool // a subscription of before a restart was refused; belongs to run
 	done     chan struct{}
+
+	heard atomic.Int64 // Unix time in ns of the latest message, heartbeats included
 
 	cancel context.CancelFunc
 	mu     sync.Mutex
@@ -127,6 +130,7 @@ func (s *stream) read(conn *ews.Stream) (named bool, err error) {
 		if err != nil {
 			return named, err
 		}
+		s.heard.Store(time.Now().UnixNano())
 		for _, n := range msg.Notifications {
 			s.notify(n)
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -29,6 +30,7 @@ type setting struct {
 	*fakes.World
 	dir       string
 	api       string // address of the registration service
+	admin     string // of the admin service
 	enrolment *fakedevice.Authority
 	devices   []*fakedevice.Device
 	process   *exec.Cmd
@@ -44,7 +46,7 @@ func newSetting() *setting {
 	DeferCleanup(s.World.Close)
 	s.enrolment, err = fakedevice.NewAuthority()
 	Expect(err).NotTo(HaveOccurred())
-	s.api = freeAddress()
+	s.api, s.admin = freeAddress(), freeAddress()
 	s.writeConfig()
 	return s
 }
@@ -95,11 +97,12 @@ push:
 policy:
   - mailboxes: ['*']
 api: {listen: '%s', certificate_file: api.crt, key_file: api.key, authority_keys: [enrolment.pem]}
+admin: {listen: '%s'}
 network:
   ca_file: ca.pem
   hosts:
 %slog: {format: text, level: info}
-`, s.ListenerUser(), fakes.KeyID, fakes.TeamID, fakes.WNSApp, fakes.PackageSID, s.api, hosts.String()))
+`, s.ListenerUser(), fakes.KeyID, fakes.TeamID, fakes.WNSApp, fakes.PackageSID, s.api, s.admin, hosts.String()))
 }
 
 // start runs the program and waits until it serves.
@@ -208,7 +211,81 @@ var _ = Describe("The notifier, killed with kill -9 while two hundred mails arri
 	}
 })
 
+var _ = Describe("The notifier, killed with kill -9 ten times while it catches up", func() {
+	It("loses none, at whatever moments", func() {
+		seed := GinkgoRandomSeed()
+		draw := rand.New(rand.NewPCG(uint64(seed), 10))
+		AddReportEntry("seed", fmt.Sprintf("repeat with: go test ./scenarios/process -ginkgo.seed %d", seed))
+		s := newSetting()
+		s.start()
+		token := strings.Repeat("ab", 32)
+		s.APNs.AddDevice(token, fakes.Topic)
+		s.register("phone-1", "taro", &fakedevice.APNs{Token: token, Topic: fakes.Topic, Environment: "production"}, nil)
+		s.register("pc-1", "hanako", nil, &fakedevice.WNS{Channel: s.WNS.NewChannel(fakes.WNSApp), App: fakes.WNSApp})
+		s.kill()
+		const rounds, each = 10, 40
+		for round := range rounds {
+			for i := range each {
+				s.mail([]string{"taro", "hanako"}[i%2], fmt.Sprintf("#%d-%02d", round, i))
+			}
+			begin := s.Journal.Last()
+			s.start()
+			// So many exchanges with the servers after the start is the moment.
+			moment := draw.IntN(3 * each)
+			Eventually(func() int { return len(s.Journal.After(begin)) }).WithTimeout(10 * time.Second).WithPolling(time.Millisecond).Should(BeNumerically(">=", min(moment, each/2)))
+			s.kill()
+		}
+		s.start()
+		Eventually(func() int { return s.report().Count("lost") }).WithTimeout(60 * time.Second).Should(BeZero())
+		r := s.report()
+		AddReportEntry("oracle", r.String())
+		Expect(r.Findings).To(BeEmpty(), r.String)
+		Expect(r.Delivered).To(Equal(rounds * each))
+		// A subscription is forgotten only when the process dies in the moment
+		// between Exchange's answer and the disk.
+		Expect(s.Organisation.State().Subscriptions).To(BeNumerically("<=", 2+rounds/2), "subscriptions of before are used again")
+	})
+})
+
 var _ = Describe("The notifier as a process", func() {
+	It("explains to its operator how a mailbox is doing, and tells nobody from outside", func() {
+		s := newSetting()
+		config := filepath.Join(s.dir, "notifier.yaml")
+		explain := func(mailbox string) string {
+			out, _ := exec.Command(program, "explain", mailbox, "--config", config).CombinedOutput() // what it says is looked at
+			return string(out)
+		}
+		Expect(explain("taro@contoso.test")).To(ContainSubstring("is it running?"))
+		s.start()
+		token := strings.Repeat("ab", 32)
+		s.APNs.AddDevice(token, fakes.Topic)
+		Expect(explain("taro@contoso.test")).To(ContainSubstring("no device is registered"))
+		s.register("phone-1", "taro", &fakedevice.APNs{Token: token, Topic: fakes.Topic, Environment: "production"}, nil)
+		Eventually(func() string { return explain("Taro@contoso.test") }).WithTimeout(30 * time.Second).Should(ContainSubstring("all is well"))
+		s.mail("taro", "secret of the board")
+		s.awaitPushes(1)
+		Eventually(func() string { return explain("taro@contoso.test") }).WithTimeout(10 * time.Second).Should(And(
+			ContainSubstring("phone-1: delivered (accepted)"), ContainSubstring("last heartbeat"), ContainSubstring("subscribing → catching-up: Exchange gave a subscription"),
+			Not(ContainSubstring("board")), Not(ContainSubstring(token)), Not(ContainSubstring("fabrikam"))))
+
+		out, err := exec.Command(program, "status", "--config", config).CombinedOutput()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(string(out)).To(And(ContainSubstring(`"streaming": 1`), ContainSubstring(`"name": "listener"`)))
+
+		req, err := http.NewRequest(http.MethodGet, "http://"+s.admin+"/v1/status", nil)
+		Expect(err).NotTo(HaveOccurred())
+		req.Host = "evil.test" // as a page in a browser would that has this address under its name
+		resp, err := s.client().Do(req)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(resp.Body.Close()).To(Succeed())
+		Expect(resp.StatusCode).To(Equal(http.StatusForbidden))
+
+		mailboxes := s.Organisation.Mailboxes()
+		Expect(s.Organisation.RemoveMailbox(mailboxes[len(mailboxes)-1])).To(Succeed()) // taro
+		Eventually(func() string { return explain("taro@contoso.test") }).WithTimeout(30 * time.Second).Should(And(
+			ContainSubstring("state            waiting"), ContainSubstring("tried again at"), ContainSubstring("last error")))
+	})
+
 	It("names an occupied port and a locked store, and the first one goes on", func() {
 		s := newSetting()
 		s.start()
@@ -219,7 +296,7 @@ var _ = Describe("The notifier as a process", func() {
 		// A second instance with a store of its own meets the occupied port.
 		text, err := os.ReadFile(filepath.Join(s.dir, "notifier.yaml"))
 		Expect(err).NotTo(HaveOccurred())
-		s.file("second.yaml", strings.Replace(string(text), "dir: data", "dir: data2", 1))
+		s.file("second.yaml", strings.NewReplacer("dir: data", "dir: data2", s.admin, freeAddress()).Replace(string(text)))
 		out, err = exec.Command(program, "run", "--config", filepath.Join(s.dir, "second.yaml")).CombinedOutput()
 		Expect(err).To(HaveOccurred())
 		Expect(string(out)).To(ContainSubstring(s.api))
