@@ -35,8 +35,7 @@ func (in *instance) serveAdmin() error {
 		answer(w, in.explain(r.Context(), m))
 	})
 	in.serveHTTP("admin service", listener, localOnly(mux))
-	in.admin = listener.Addr()
-	in.opt.Logger.Info("admin service listens", "addr", in.admin.String())
+	in.opt.Logger.Info("admin service listens", "addr", listener.Addr().String())
 	return nil
 }
 

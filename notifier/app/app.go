@@ -36,10 +36,10 @@ type instance struct {
 	opt     Options
 	life    *lifecycle
 	addr    net.Addr
-	admin   net.Addr
 	started time.Time
 	stores  Stores
 	view    *registry.View
+	rereads []reread
 	watch   *watch.Watcher
 	send    *deliver.Deliverer
 }
@@ -153,14 +153,6 @@ func (a *App) Addr() net.Addr {
 	return nil
 }
 
-// AdminAddr is where the admin service listens; nil while it does not.
-func (a *App) AdminAddr() net.Addr {
-	if in := a.current(); in != nil {
-		return in.admin
-	}
-	return nil
-}
-
 // Watcher is the extender's watcher, for status; nil while it does not run.
 func (a *App) Watcher() *watch.Watcher {
 	if in := a.current(); in != nil {
@@ -194,6 +186,9 @@ func (in *instance) bringUp(ctx context.Context) error {
 	}
 	if in.watch != nil {
 		in.life.run("watcher", in.watch.Run)
+		if len(in.rereads) > 0 {
+			in.life.run("credentials", in.keepCredentials)
+		}
 	}
 	if in.opt.Admin.Listen != "" {
 		if err := in.serveAdmin(); err != nil {

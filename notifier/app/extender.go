@@ -111,12 +111,15 @@ func (in *instance) accounts() ([]watch.Account, discoverFunc, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		pool.SlotsMax = streamsMax(mailboxes)
+		pool.SlotsMax, pool.Like = streamsMax(mailboxes), ordinary
 		streams, err := in.pool(pool)
 		if err != nil {
 			return nil, nil, err
 		}
 		list = append(list, watch.Account{Name: acc.Name, Capacity: mailboxes, Requests: ordinary, Streams: streams})
+		if acc.Reread != nil {
+			in.rereads = append(in.rereads, reread{acc, []*httpauth.Pool{ordinary, streams}})
+		}
 		if x.EWSURL != "" {
 			continue
 		}
@@ -133,6 +136,52 @@ func (in *instance) accounts() ([]watch.Account, discoverFunc, error) {
 		return list, fixedURL(x.EWSURL), nil
 	}
 	return list, firstThatMay(clients), nil
+}
+
+// reread is an account whose credentials may change while it is in use.
+type reread struct {
+	account ListenerAccount
+	pools   []*httpauth.Pool
+}
+
+// keepCredentials replaces credentials that have changed, until ctx ends.
+func (in *instance) keepCredentials(ctx context.Context) error {
+	tick := time.NewTicker(RereadEvery)
+	defer tick.Stop()
+	failed := map[string]bool{}
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		for _, r := range in.rereads {
+			fresh, err := r.account.Reread()
+			if err != nil {
+				if !failed[r.account.Name] {
+					in.opt.Logger.Error("credentials cannot be read again; those of before stay in use", "account", r.account.Name, "err", err)
+				}
+				failed[r.account.Name] = true
+				continue
+			}
+			failed[r.account.Name] = false
+			in.replace(r, fresh)
+		}
+	}
+}
+
+func (in *instance) replace(r reread, fresh httpauth.Credentials) {
+	if r.pools[0].Credentials() == fresh {
+		return
+	}
+	for _, p := range r.pools {
+		if err := p.SetCredentials(fresh); err != nil {
+			in.opt.Logger.Error("new credentials are not in order; those of before stay in use", "account", r.account.Name, "err", err)
+			return
+		}
+	}
+	in.opt.Logger.Info("credentials replaced", "account", r.account.Name)
+	in.watch.Unblock(r.account.Name)
 }
 
 func (in *instance) pool(o httpauth.Options) (*httpauth.Pool, error) {

@@ -94,7 +94,13 @@ type ListenerAccount struct {
 	Credentials httpauth.Credentials
 	Mailboxes   int // most mailboxes; 0: watch.AccountMailboxesMax
 	RequestsMax int // ordinary requests in flight = connections; 0: RequestsMax
+	// Reread, when set, is asked every RereadEvery. Other credentials than those in
+	// use replace them, so that a new password needs no restart.
+	Reread func() (httpauth.Credentials, error)
 }
+
+// RereadEvery is how often ListenerAccount.Reread is asked.
+const RereadEvery = 10 * time.Second
 
 // RequestsMax is the default of ListenerAccount.RequestsMax: below the
 // concurrency of every version's default policy (EWS "EWS throttling in

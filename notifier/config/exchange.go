@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -82,6 +83,18 @@ func (b *builder) account(field string, a Account, n app.Network) app.ListenerAc
 	} else {
 		b.unused(field, "it is for authentication: oauth", "oauth")
 		out.Credentials = b.password(field, kind, a)
+		path, read := b.resolve(a.PasswordFile), b.read
+		out.Reread = func() (httpauth.Credentials, error) {
+			text, err := read(path, SecretMax)
+			if err != nil {
+				return nil, fmt.Errorf("config: %s.password_file: %w", field, err)
+			}
+			password, err := firstLine(text)
+			if err != nil {
+				return nil, fmt.Errorf("config: %s.password_file: %w", field, err)
+			}
+			return withPassword(kind, a.User, password), nil
+		}
 	}
 	if b.count() > before {
 		return out
@@ -96,11 +109,14 @@ func (b *builder) account(field string, a Account, n app.Network) app.ListenerAc
 
 func (b *builder) password(field, kind string, a Account) httpauth.Credentials {
 	b.need(field+".user", a.User, `DOMAIN\user or user@domain`)
-	password := httpauth.Secret(b.secret(field+".password_file", a.PasswordFile, "the password"))
+	return withPassword(kind, a.User, b.secret(field+".password_file", a.PasswordFile, "the password"))
+}
+
+func withPassword(kind, user, password string) httpauth.Credentials {
 	if kind == "basic" {
-		return httpauth.Basic{User: a.User, Password: password}
+		return httpauth.Basic{User: user, Password: httpauth.Secret(password)}
 	}
-	return httpauth.NTLM{User: a.User, Password: password}
+	return httpauth.NTLM{User: user, Password: httpauth.Secret(password)}
 }
 
 func (b *builder) oauth(field string, a OAuth, n app.Network) httpauth.Credentials {

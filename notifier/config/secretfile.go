@@ -52,18 +52,25 @@ func (b *builder) secret(field, name, what string) string {
 	if text == nil {
 		return ""
 	}
+	line, err := firstLine(text)
+	if err != nil {
+		b.wrong(field, "%v; it should be %s", err, what)
+	}
+	return line
+}
+
+// firstLine is the first line of a file with a secret.
+func firstLine(text []byte) (string, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // editors on Windows write it
 	line, _, _ := strings.Cut(string(text), "\n")
 	line = strings.TrimSuffix(line, "\r")
 	switch {
 	case strings.Contains(line, "\x00") || !utf8.ValidString(line):
-		b.wrong(field, "the file is not UTF-8 text; save it as UTF-8 (PowerShell: Out-File -Encoding ascii)")
-		return ""
+		return "", errors.New("the file is not UTF-8 text; save it as UTF-8 (PowerShell: Out-File -Encoding ascii)")
 	case strings.TrimSpace(line) == "":
-		b.wrong(field, "the first line of the file is empty; it should be %s", what)
-		return ""
+		return "", errors.New("the first line of the file is empty")
 	}
-	return line
+	return line, nil
 }
 
 // keyPair reads a certificate and its key from certificate_file and key_file of a

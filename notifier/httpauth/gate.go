@@ -25,6 +25,7 @@ type gate struct {
 // standing is what one host thinks of the account.
 type standing struct {
 	proven   bool
+	trusted  bool // it has accepted the account, and no other host contradicts it: its verdict counts everywhere
 	failures int
 	refusal  *RejectedError // the latest; nil if none since the last acceptance
 }
@@ -44,7 +45,7 @@ func (g *gate) check(host string) error {
 		if s.refusal == nil || !now.Before(s.refusal.NextTry) {
 			continue
 		}
-		if name == host {
+		if name == host || s.trusted { // who took the credentials before knows what it says
 			return s.refusal.gated()
 		}
 		resting++
@@ -56,6 +57,13 @@ func (g *gate) check(host string) error {
 		return latest.gated()
 	}
 	return nil
+}
+
+// forget has every host judge the credentials anew.
+func (g *gate) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	clear(g.hosts)
 }
 
 func (e *RejectedError) gated() *RejectedError {
@@ -130,7 +138,23 @@ func (t *trial) accepted() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.standing(t.host)
-	s.proven, s.failures, s.refusal = true, 0, nil
+	s.proven, s.trusted, s.failures, s.refusal = true, true, 0, nil
+	for _, other := range g.hosts {
+		if other.failures > 0 {
+			other.trusted = false // what it says is its own opinion
+		}
+	}
+}
+
+// refusalsMax is how many refusals within one request are a verdict: a second
+// one makes sure, unless the host's last verdict was one already.
+func (t *trial) refusalsMax() int {
+	t.gate.mu.Lock()
+	defer t.gate.mu.Unlock()
+	if t.gate.failuresLocked(t.host) > 0 {
+		return 1
+	}
+	return refusalsMax
 }
 
 // rejected notes a verified refusal and returns it.
@@ -143,7 +167,7 @@ func (t *trial) rejected(resp *http.Response, offered []string) error {
 	if s.refusal != nil && time.Now().Before(s.refusal.NextTry) {
 		return s.refusal // requests that were under way together count once
 	}
-	s.failures++
+	s.failures = g.failuresLocked(t.host) + 1
 	diagnostics := resp.Header.Get("X-Ms-Diagnostics")
 	s.refusal = &RejectedError{
 		Account:     g.account,
@@ -157,6 +181,18 @@ func (t *trial) rejected(resp *http.Response, offered []string) error {
 	g.logger.Warn("credentials refused", "account", g.account, "host", t.host, "offered", offered,
 		"failures", s.failures, "next_try", s.refusal.NextTry, "diagnostics", s.refusal.Diagnostics)
 	return s.refusal
+}
+
+// failuresLocked is how often in a row the credentials were refused, by the host
+// or by one that took them before: most hosts ask the same directory.
+func (g *gate) failuresLocked(host string) int {
+	n := 0
+	for name, s := range g.hosts {
+		if name == host || s.trusted {
+			n = max(n, s.failures)
+		}
+	}
+	return n
 }
 
 // standing returns the entry of host, making room for it if need be.

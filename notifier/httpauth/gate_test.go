@@ -116,3 +116,37 @@ func TestTheGateRemembersABoundedNumberOfHosts(t *testing.T) {
 		}
 	})
 }
+
+func TestTheVerdictOfAHostThatTookTheCredentialsCountsEverywhereUntilAnotherContradictsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate("a", slog.New(slog.DiscardHandler))
+		accept := func(host string) { g.trial(host).accepted() }
+		refuse := func(host string) {
+			_ = g.trial(host).rejected(&http.Response{StatusCode: 401, Header: http.Header{}}, nil)
+		}
+		gated := func(host string) bool { return g.check(host) != nil }
+		refuse("foreign")
+		if gated("mail") {
+			t.Fatal("a host that never took the credentials speaks for another")
+		}
+		accept("mail")
+		accept("autodiscover")
+		refuse("mail")
+		if !gated("mail") || !gated("autodiscover") {
+			t.Fatal("the directory has refused the password, and the next host is asked all the same")
+		}
+		if n := g.trial("autodiscover").refusalsMax(); n != 1 {
+			t.Errorf("it is tried %d times", n)
+		}
+		time.Sleep(gateStep(1))
+		accept("autodiscover")
+		refuse("mail") // by itself, it turns out
+		if !gated("mail") || gated("autodiscover") {
+			t.Error("one broken host stops the account everywhere")
+		}
+		g.forget()
+		if gated("mail") {
+			t.Error("new credentials are held against the old ones' refusal")
+		}
+	})
+}

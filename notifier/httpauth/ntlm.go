@@ -27,7 +27,7 @@ func (c NTLM) send(p *Pool, s *slot, req *http.Request) (*http.Response, error) 
 			return nil, err
 		}
 		if resp.StatusCode != http.StatusUnauthorized {
-			if x.answered || success(resp) {
+			if x.answered { // an answer on a connection of before says nothing of the password now
 				t.accepted()
 			}
 			return resp, nil
@@ -38,7 +38,7 @@ func (c NTLM) send(p *Pool, s *slot, req *http.Request) (*http.Response, error) 
 			}
 			continue
 		}
-		if refused++; refused == refusalsMax {
+		if refused++; refused >= t.refusalsMax() {
 			return nil, t.rejected(resp, x.offered)
 		}
 		// One checks for all: who waits here meanwhile gets its verdict.

@@ -19,6 +19,9 @@ type Options struct {
 	Account string
 	// Credentials are the account's; None{} to send requests as they are.
 	Credentials Credentials
+	// Like is another pool of the same account: what a host says of the
+	// credentials counts for both. nil: this one stands alone.
+	Like *Pool
 	// TLS holds a private certificate authority, a client certificate, versions.
 	// Verification cannot be switched off. nil: the system's authorities, TLS 1.2 or later.
 	TLS *tls.Config
@@ -37,16 +40,16 @@ type Options struct {
 
 // Pool sends requests as one account. It is safe for concurrent use.
 type Pool struct {
-	account     string
-	credentials Credentials
-	hosts       []string
-	gate        *gate
+	account string
+	hosts   []string
+	gate    *gate
 
 	lent   chan struct{} // an element for every lent slot
 	closed chan struct{}
 
-	mu    sync.Mutex
-	slots []*slot // those not lent, the latest used on top
+	mu          sync.Mutex
+	credentials Credentials
+	slots       []*slot // those not lent, the latest used on top
 }
 
 var _ http.RoundTripper = (*Pool)(nil)
@@ -63,6 +66,9 @@ func NewPool(o Options) (*Pool, error) {
 		gate:        newGate(o.Account, o.Logger),
 		lent:        make(chan struct{}, o.SlotsMax),
 		closed:      make(chan struct{}),
+	}
+	if o.Like != nil {
+		p.gate = o.Like.gate
 	}
 	newTransport := transportMaker(o)
 	for range o.SlotsMax {
@@ -121,7 +127,7 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	resp, err := p.credentials.send(p, s, req)
+	resp, err := p.Credentials().send(p, s, req)
 	if err != nil {
 		p.giveBack(s)
 		return nil, err
@@ -129,6 +135,30 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp.Request = req // the one that was sent carries credentials
 	resp.Body = &lentBody{ReadCloser: resp.Body, giveBack: func() { p.giveBack(s) }}
 	return resp, nil
+}
+
+// Credentials are those that are in use.
+func (p *Pool) Credentials() Credentials {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.credentials
+}
+
+// SetCredentials has the account prove who it is by other credentials from now
+// on. Refusals of those before are forgotten. Connections that were
+// authenticated stay so.
+func (p *Pool) SetCredentials(c Credentials) error {
+	if c == nil {
+		return wrongField("Credentials", "missing")
+	}
+	if err := c.validate(); err != nil {
+		return fmt.Errorf("httpauth: account %q: in Credentials: %w", p.account, err)
+	}
+	p.mu.Lock()
+	p.credentials = c
+	p.mu.Unlock()
+	p.gate.forget()
+	return nil
 }
 
 // CloseIdleConnections closes the connections of all slots that are not lent.
@@ -163,9 +193,9 @@ func (p *Pool) admit(req *http.Request) error {
 	}
 	host := hostOf(req)
 	switch {
-	case p.credentials.encrypted() && req.URL.Scheme != "https":
+	case p.Credentials().encrypted() && req.URL.Scheme != "https":
 		return fmt.Errorf("%w: account %q, %s", ErrPlaintext, p.account, host)
-	case p.credentials != None{} && !p.mayKnow(host):
+	case p.Credentials() != None{} && !p.mayKnow(host):
 		return fmt.Errorf("%w: account %q, %s", ErrForeignHost, p.account, host)
 	}
 	return p.gate.check(host)
@@ -186,7 +216,7 @@ func (p *Pool) mayKnow(host string) bool {
 		}
 		return false
 	}
-	return !p.credentials.onPremises() || !office365(host)
+	return !p.Credentials().onPremises() || !office365(host)
 }
 
 // office365 reports whether a host belongs to one of the clouds of Office 365.

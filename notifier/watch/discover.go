@@ -8,6 +8,9 @@ import (
 	"mailbell/notifier/autodiscover"
 )
 
+// errNoRoom is of a mailbox that no account can take.
+var errNoRoom = errors.New("no listener account that Exchange accepts has room: add an account or raise its capacity")
+
 // errNoAnswer is of a mailbox that discovery left out.
 var errNoAnswer = errors.New("watch: discovery gave no answer")
 
@@ -116,6 +119,7 @@ func (w *Watcher) discoveryFailed(m *mailbox, err error) {
 	}
 	d = w.blocked(err, d)
 	m.wait(Undiscovered, err, d)
+	m.waitsForAccount(isRejected(err) || errors.Is(err, errNoRoom))
 	w.log.Warn("mailbox not discovered", "mailbox", m.name, "again_in", d, "err", err)
 	w.mu.Lock()
 	if w.mailboxes[m.name] == m {

@@ -336,6 +336,7 @@ func (g *group) subscribeFailed(mb *member, err error) {
 		}
 		g.mu.Unlock()
 		if !misled {
+			m.shun(g)
 			w.leave(m, err)
 			return
 		}

@@ -118,7 +118,7 @@ func (g *group) keepLocked(mb *member) *notifier.Subscription {
 func (m *mailbox) subscribed(s *notifier.Subscription, why Why) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.bookmark.Subscription = s
+	m.bookmark.Subscription, m.shunned = s, nil
 	m.enterLocked(CatchingUp, why)
 }
 

@@ -29,8 +29,13 @@ type mailbox struct {
 	lastEvent time.Time
 	settings  autodiscover.Settings
 	group     *group // nil while not placed
-	heard     bool   // on an open stream since the last gap; only then a comparison covers anything
-	older     bool   // the server does not take the newest request schema
+	// shunned are groups whose server says that the mailbox is not its own,
+	// although Autodiscover puts it there: they have moved as a whole.
+	shunned map[*group]bool
+	heard   bool // on an open stream since the last gap; only then a comparison covers anything
+	older   bool // the server does not take the newest request schema
+
+	forAccount bool // it waits for an account whose credentials are taken
 
 	strikes  strikes // of everything but Handle
 	refusals strikes // those that only somebody's action can end
@@ -107,6 +112,24 @@ func (m *mailbox) wait(why Why, err error, d time.Duration) {
 	if err != nil {
 		m.lastErr = err.Error()
 	}
+}
+
+// shun keeps the mailbox out of a group until it has a subscription in another.
+func (m *mailbox) shun(g *group) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	shunned := map[*group]bool{g: true} // place may be looking at the one before
+	for other := range m.shunned {
+		shunned[other] = true
+	}
+	m.shunned = shunned
+}
+
+// waitsForAccount says whether the wait is for an account.
+func (m *mailbox) waitsForAccount(yes bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forAccount = yes
 }
 
 // retry notes a failure that leaves the mailbox where it stands.

@@ -32,7 +32,7 @@ func (w *Watcher) place(m *mailbox) {
 	if m.older {
 		version = ews.Exchange2010SP2
 	}
-	kept := m.bookmark.Subscription
+	kept, shunned := m.bookmark.Subscription, m.shunned
 	m.bookmark.Subscription = nil
 	m.mu.Unlock()
 	url := s.EWSURL
@@ -55,7 +55,7 @@ func (w *Watcher) place(m *mailbox) {
 	}
 	if a == nil {
 		w.mu.Unlock()
-		w.discoveryFailed(m, fmt.Errorf("watch: no listener account that Exchange accepts has room for %s: add an account or raise its capacity", m.name))
+		w.discoveryFailed(m, fmt.Errorf("watch: %s: %w", m.name, errNoRoom))
 		return
 	}
 	key := groupKey{a.Name, url, s.Grouping, version}
@@ -65,7 +65,7 @@ func (w *Watcher) place(m *mailbox) {
 	}
 	var g *group
 	for _, have := range w.groups[key] {
-		if have.size < StreamMembersMax && !have.closed && (kept == nil || have.home == kept.Anchor) {
+		if have.size < StreamMembersMax && !have.closed && !shunned[have] && (kept == nil || have.home == kept.Anchor) {
 			g = have
 			break
 		}
@@ -162,6 +162,7 @@ func (w *Watcher) leave(m *mailbox, err error) {
 	}
 	d = w.blocked(err, d)
 	m.wait(Left, err, d)
+	m.waitsForAccount(isRejected(err))
 	w.mu.Lock()
 	if w.mailboxes[m.name] == m {
 		w.ask(m, d)
@@ -214,6 +215,26 @@ func (w *Watcher) blocked(err error, d time.Duration) time.Duration {
 		}
 	}
 	return d
+}
+
+// Unblock has an account tried again whose credentials were refused, and with it
+// the mailboxes that wait for one.
+func (w *Watcher) Unblock(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.accounts {
+		if a.Name == name {
+			a.blockedUntil = time.Time{}
+		}
+	}
+	for m := range w.asking {
+		m.mu.Lock()
+		if m.forAccount {
+			m.strikes = strikes{}
+			w.ask(m, 0)
+		}
+		m.mu.Unlock()
+	}
 }
 
 // client is the account's client for one EWS URL. Watcher.mu is held.

@@ -14,7 +14,8 @@ type history struct {
 	mails    []Mail
 	byItem   map[string]Mail
 	pushes   []Push
-	receipts map[pair]string // reason of a push that was not
+	receipts map[pair]string   // reason of a push that was not
+	former   map[string]string // the first address of a mailbox that was renamed, by its later ones
 
 	// Every interval, in the order in which they were asked for.
 	byDevice, byMailbox, byAddress map[string][]*interval
@@ -22,13 +23,18 @@ type history struct {
 
 func newHistory() *history {
 	return &history{
-		byItem: map[string]Mail{}, receipts: map[pair]string{},
+		byItem: map[string]Mail{}, receipts: map[pair]string{}, former: map[string]string{},
 		byDevice: map[string][]*interval{}, byMailbox: map[string][]*interval{}, byAddress: map[string][]*interval{},
 	}
 }
 
 func (h *history) read(entries []journal.Entry) {
 	for _, e := range entries {
+		if e.Server == "exchange" && e.Kind == "rename" {
+			h.former[e.Mailbox] = h.first(e.Detail["from"])
+			continue
+		}
+		e.Mailbox = h.first(e.Mailbox)
 		switch {
 		case e.Server == "exchange" && e.Kind == "mail":
 			m := Mail{Mailbox: e.Mailbox, Item: e.Item, Subject: e.Detail["subject"], FromName: e.Detail["from_name"], FromAddr: e.Detail["from_addr"], Arrived: e.Time, Seq: e.Seq}
@@ -42,12 +48,21 @@ func (h *history) read(entries []journal.Entry) {
 			}
 		case e.Kind == "push" && e.Status == 200 && (e.Server == "apns" || e.Server == "wns"):
 			if p, ok := pushOf(e); ok {
+				p.Mailbox = h.first(p.Mailbox)
 				h.pushes = append(h.pushes, p)
 			}
 		case e.Server == "device":
 			h.device(e)
 		}
 	}
+}
+
+// first is the address that a mailbox had first.
+func (h *history) first(address string) string {
+	if f, ok := h.former[address]; ok {
+		return f
+	}
+	return address
 }
 
 // device follows a device's registrations. A renewal with the same mailbox and

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	. "github.com/onsi/gomega"
 
 	"mailbell/fakes/exchange"
+	"mailbell/notifier"
+	"mailbell/notifier/bookmark"
 	"mailbell/scenarios/oracle"
 )
 
@@ -187,6 +190,20 @@ func (w *World) Trail(r oracle.Report) {
 				fmt.Fprintf(&b, "%d %s %s %s %s status %d %s fault %q item …%s %v\n", e.Seq, e.Time.Format("15:04:05.000"), e.Server, e.Kind, e.Operation, e.Status, e.Reason, e.Fault, e.Item[max(0, len(e.Item)-12):], e.Detail)
 			}
 		}
+		if w.App != nil {
+			if x, err := w.App.Explain(w.Ctx, notifier.Mailbox(f.Mailbox)); err == nil {
+				text, _ := json.MarshalIndent(x.Watch, "", " ") // plain values
+				b.Write(text)
+			}
+		}
 		AddReportEntry("trail of "+f.String(), b.String(), ReportEntryVisibilityFailureOrVerbose)
 	}
+}
+
+// ForgetBookmarks has the notifier start as for the first time, with the
+// registrations as they are. It must be stopped.
+func (w *World) ForgetBookmarks() {
+	GinkgoHelper()
+	Expect(w.App).To(BeNil())
+	w.stores.Bookmarks = bookmark.NewMemory()
 }
