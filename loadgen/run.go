@@ -263,6 +263,11 @@ func (r *run) coldStart(ctx context.Context) error {
 	if err := r.notifier.Stop(); err != nil {
 		return err
 	}
+	// Subscriptions outlive the notifier, and it would go on with them; a server
+	// that restarts forgets them.
+	if err := r.control.restartServers(ctx); err != nil {
+		return fmt.Errorf("cold start: %w", err)
+	}
 	quiet, cancel := context.WithTimeout(ctx, stopMax)
 	defer cancel()
 	if err := poll(quiet, stateEvery, func() (bool, error) {

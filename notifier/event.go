@@ -24,6 +24,11 @@ type Event struct {
 	Item    ItemID    `json:"item"`
 	Source  Source    `json:"source"`
 	Noticed time.Time `json:"noticed"` // when Mailbell learnt of it
+	// Flood is when the gap began in which so much mail came that all of it is
+	// announced together; zero: this mail is announced by itself. Then Received is
+	// known too, since nobody is going to look at the item.
+	Flood    time.Time `json:"flood,omitzero"`
+	Received time.Time `json:"received,omitzero"`
 }
 
 // Message is what was found in the mailbox: the few properties of an item that

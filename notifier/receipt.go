@@ -66,6 +66,7 @@ const (
 	ReasonPolicy      = "policy:suppressed"     // policy lets nothing be said about this mail
 	ReasonItemGone    = "item-gone"             // read, moved or deleted before Mailbell could look
 	ReasonAlreadyRead = "already-read"          // read elsewhere before Mailbell could look
+	ReasonDigest      = "announced-together"    // one push announced a flood of mail after a gap
 	ReasonOld         = "before-registration"   // received before the device was registered
 	ReasonExpired     = "expired"               // not accepted within the push's expiry
 	ReasonAttempts    = "attempts-used-up"      // refused too often

@@ -41,7 +41,7 @@ func (in *instance) newWatcher() error {
 	w, err = watch.New(watch.Options{
 		Accounts: accounts, Discover: discover, Bookmarks: in.stores.Bookmarks, Handle: composer.Handle,
 		Version: x.Schema, PreferInternalURL: x.PreferInternalURL, NoBadge: x.NoBadge,
-		CatchUp:    x.CatchUp,
+		CatchUp: x.CatchUp, DigestOver: x.DigestOver,
 		SilenceMax: x.SilenceMax, AuditEvery: x.AuditEvery, UserAgent: userAgent, Logger: in.opt.Logger,
 	})
 	if err != nil {

@@ -83,6 +83,7 @@ type Exchange struct {
 	Schema            ews.Version
 	PreferInternalURL bool
 	CatchUp           watch.CatchUp // how Inboxes are compared with bookmarks; empty: watch.ByReceived
+	DigestOver        int           // see watch.Options
 	NoBadge           bool          // leave out the unread count
 	SilenceMax        time.Duration // a stream without a byte this long is dead; 0: 100 s
 	AuditEvery        time.Duration // see watch.Options

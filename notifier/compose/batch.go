@@ -18,6 +18,7 @@ type batch struct {
 	items  []notifier.ItemID // each once, in the order of the events
 	events map[notifier.ItemID]notifier.Event
 
+	digests  map[notifier.PushID]bool // made already
 	pushes   []notifier.Push
 	receipts []notifier.Receipt
 	seen     []notifier.SeenItem
@@ -63,6 +64,7 @@ func (b *batch) withhold(item notifier.ItemID, reason string) {
 
 // read looks at the items and composes.
 func (b *batch) read(ctx context.Context) error {
+	b.announceFloods()
 	if len(b.items) == 0 {
 		return nil
 	}
@@ -92,6 +94,53 @@ func (b *batch) read(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// announceFloods takes out the items that came in a flood: one push for each
+// device announces all of them, and nobody looks at them one by one. Every batch
+// of a flood makes the same push, which the queue knows.
+func (b *batch) announceFloods() {
+	single := b.items[:0:0]
+	b.digests = map[notifier.PushID]bool{}
+	for _, item := range b.items {
+		e := b.events[item]
+		if e.Flood.IsZero() {
+			single = append(single, item)
+			continue
+		}
+		for _, device := range b.devices {
+			b.flooded(e, device)
+		}
+		b.seen = append(b.seen, notifier.SeenItem{Item: item, Received: e.Received})
+	}
+	b.items = single
+}
+
+// flooded has a device told of a flood, and writes for one mail of it why there
+// is no push of its own.
+func (b *batch) flooded(e notifier.Event, device notifier.Registration) {
+	one := b.notification(e.Item)
+	one.Message.Received = e.Received
+	d := b.composer.opt.Policy.Decide(device, one, b.now)
+	if !d.Notify {
+		b.receipt(one, device, d.Reason)
+		return
+	}
+	all := notifier.Notification{
+		ID:      notifier.NewNotificationID(b.mailbox, notifier.ItemID("flood since "+e.Flood.UTC().Format(time.RFC3339Nano))),
+		Mailbox: b.mailbox, Source: e.Source, Noticed: e.Noticed, Unread: notifier.UnreadUnknown,
+	}
+	if id := notifier.NewPushID(all.ID, device.Device); !b.digests[id] {
+		p, err := b.composer.render(all, device, d)
+		if err != nil {
+			b.composer.log.Error("digest cannot be composed", "mailbox", b.mailbox, "device", device.Device, "err", err)
+			b.receipt(one, device, notifier.ReasonPoison)
+			return
+		}
+		b.digests[id] = true
+		b.pushes = append(b.pushes, p)
+	}
+	b.receipt(one, device, notifier.ReasonDigest)
 }
 
 // announce makes a push or a receipt about a mail for every device.

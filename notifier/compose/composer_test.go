@@ -107,6 +107,38 @@ func (d *desk) receipts(t *testing.T) map[string]int {
 	return out
 }
 
+func TestAFloodIsAnnouncedOnceAndNobodyLooksAtItsMails(t *testing.T) {
+	d := newDesk(t, nil)
+	const each = 50
+	var batches [][]notifier.Event
+	for b := range 4 {
+		var events []notifier.Event
+		for i := range each {
+			item := notifier.ItemID(fmt.Sprint("flood ", b, " ", i))
+			events = append(events, notifier.Event{Mailbox: "ada@contoso.test", Item: item, Source: notifier.FromCatchUp, Noticed: noon, Flood: noon.Add(-time.Hour), Received: noon.Add(time.Minute)})
+		}
+		batches = append(batches, events)
+	}
+	batches[0][7].Received = noon.Add(-24 * time.Hour) // before anybody was registered
+	for _, events := range batches {
+		seen := d.handle(t, events...)
+		if len(seen) != each || seen[0].Received.IsZero() {
+			t.Fatalf("%d seen, the first received %v", len(seen), seen[0].Received)
+		}
+	}
+	if d.depth(t) != len(d.devices) || d.inbox.reads != 0 {
+		t.Errorf("%d pushes to %d devices, %d reads", d.depth(t), len(d.devices), d.inbox.reads)
+	}
+	want := fmt.Sprint(map[string]int{notifier.ReasonDigest: 2 * (4*each - 1), notifier.ReasonOld: 2})
+	if got := fmt.Sprint(d.receipts(t)); got != want {
+		t.Errorf("receipts %v, want %v", got, want)
+	}
+	d.handle(t, d.mail("one more")) // by itself
+	if d.depth(t) != 2*len(d.devices) {
+		t.Errorf("%d pushes", d.depth(t))
+	}
+}
+
 func TestEveryDeviceGetsAPushOrAReceipt(t *testing.T) {
 	d := newDesk(t, nil)
 	read := d.mail("read")

@@ -8,6 +8,7 @@ type phrases struct {
 	openApp   string // text when nothing may be shown
 	noSubject string
 	noSender  string
+	manyMails string // title of a digest
 }
 
 // spoken are the languages Mailbell speaks, the default one first.
@@ -15,10 +16,10 @@ var spoken = []struct {
 	tag language.Tag
 	phrases
 }{
-	{language.English, phrases{"New message", "Open your mail app to read it.", "(no subject)", "(unknown sender)"}},
-	{language.Japanese, phrases{"新着メール", "メールアプリを開いてご確認ください。", "(件名なし)", "(差出人不明)"}},
-	{language.German, phrases{"Neue Nachricht", "Zum Lesen die Mail-App öffnen.", "(kein Betreff)", "(unbekannter Absender)"}},
-	{language.French, phrases{"Nouveau message", "Ouvrez votre application de messagerie pour le lire.", "(sans objet)", "(expéditeur inconnu)"}},
+	{language.English, phrases{"New message", "Open your mail app to read it.", "(no subject)", "(unknown sender)", "Many new messages"}},
+	{language.Japanese, phrases{"新着メール", "メールアプリを開いてご確認ください。", "(件名なし)", "(差出人不明)", "新着メールが多数あります"}},
+	{language.German, phrases{"Neue Nachricht", "Zum Lesen die Mail-App öffnen.", "(kein Betreff)", "(unbekannter Absender)", "Viele neue Nachrichten"}},
+	{language.French, phrases{"Nouveau message", "Ouvrez votre application de messagerie pour le lire.", "(sans objet)", "(expéditeur inconnu)", "De nombreux nouveaux messages"}},
 }
 
 // languages finds the phrases that a reader understands best.

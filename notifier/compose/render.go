@@ -10,7 +10,11 @@ import (
 func (c *Composer) render(n notifier.Notification, device notifier.Registration, d Decision) (notifier.Push, error) {
 	p := newPush(n, device)
 	p.Expires = d.Expires
-	t := c.languages.of(device.Locale).compose(n.Message, d)
+	words := c.languages.of(device.Locale)
+	t := words.compose(n.Message, d)
+	if n.Message.Item == "" {
+		t = text{sender: words.manyMails, subject: words.openApp}
+	}
 	var err error
 	switch device.Provider {
 	case notifier.APNs:

@@ -145,7 +145,7 @@ func TestLanguageFollowsTheReader(t *testing.T) {
 		}
 	}
 	for _, s := range spoken {
-		for _, p := range []string{s.newMail, s.openApp, s.noSubject, s.noSender} {
+		for _, p := range []string{s.newMail, s.openApp, s.noSubject, s.noSender, s.manyMails} {
 			if p == "" || clean(p) != p {
 				t.Errorf("%s: phrase %q", s.tag, p)
 			}

@@ -85,6 +85,15 @@ func (w *Watcher) handOver(m *mailbox, found []notifier.Event) {
 		w.stats.caughtUp.Add(uint64(n))
 		w.log.Info("caught up", "mailbox", m.name, "count", n)
 	}
+	if w.opt.DigestOver > 0 && len(found) > w.opt.DigestOver {
+		m.mu.Lock()
+		since := m.gapSince
+		m.mu.Unlock()
+		w.log.Warn("a flood of mail is announced together", "mailbox", m.name, "count", len(found))
+		for i := range found {
+			found[i].Flood = since
+		}
+	}
 	if fresh, _ := m.notice(found, CompareItemsMax+pendingMax); fresh {
 		w.ready.push(m)
 	}
@@ -129,7 +138,7 @@ func (w *Watcher) missing(ctx context.Context, c *ews.Client, m *mailbox, mark n
 				continue
 			}
 			known[id] = true // pages shift when mail arrives between them
-			out = append(out, notifier.Event{Mailbox: m.name, Item: id, Source: source, Noticed: now})
+			out = append(out, notifier.Event{Mailbox: m.name, Item: id, Source: source, Noticed: now, Received: it.Received.UTC()})
 		}
 		switch {
 		case page.Last || len(page.Items) == 0:

@@ -102,6 +102,10 @@ const (
 	// may keep it ("Quarantined email messages in EOP", retention: up to 30 days).
 	movedInAgeMax = 30 * 24 * time.Hour
 
+	// DigestOverDefault is Options.DigestOver when nothing is said: more than
+	// anybody reads one by one.
+	DigestOverDefault = 100
+
 	// pendingMax bounds the stream events waiting per mailbox. Past it they are
 	// dropped and the mailbox is compared instead.
 	pendingMax = 2000

@@ -47,9 +47,10 @@ type mailbox struct {
 	overflowed bool // events were dropped; to be compared when nothing is pending
 
 	bookmark   notifier.Bookmark
-	loaded     bool   // the stored bookmark, if any, has been read
-	gaps       uint64 // gaps there were
-	compared   uint64 // gaps that a comparison has covered
+	loaded     bool      // the stored bookmark, if any, has been read
+	gaps       uint64    // gaps there were
+	gapSince   time.Time // when the one that is open, or was last, began
+	compared   uint64    // gaps that a comparison has covered
 	comparedAt time.Time
 
 	told    *changes // by SyncFolderItems, and not dealt with yet; nil: none
@@ -144,6 +145,13 @@ func (m *mailbox) retry(err error, d time.Duration) {
 func (m *mailbox) openGap() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.openGapLocked()
+}
+
+func (m *mailbox) openGapLocked() {
+	if !m.inGapLocked() {
+		m.gapSince = time.Now()
+	}
 	m.gaps++
 }
 
@@ -153,7 +161,7 @@ func (m *mailbox) openGap() {
 func (m *mailbox) deaf() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.gaps++
+	m.openGapLocked()
 	m.heard = false
 }
 
@@ -171,7 +179,7 @@ func (m *mailbox) notice(events []notifier.Event, most int) (fresh, overflow boo
 			continue
 		}
 		if len(m.pending) >= most {
-			m.gaps++
+			m.openGapLocked()
 			overflow, m.overflowed = !m.overflowed, true
 			return fresh, overflow
 		}

@@ -42,6 +42,10 @@ type Options struct {
 	PreferInternalURL bool
 	// CatchUp is how Inboxes are compared with bookmarks; empty: ByReceived.
 	CatchUp CatchUp
+	// DigestOver is how much mail one comparison may find for each of it to be
+	// announced by itself; more is a flood, announced together. 0:
+	// DigestOverDefault; negative: never.
+	DigestOver int
 	// NoBadge leaves out the request for the unread count.
 	NoBadge bool
 
@@ -92,6 +96,7 @@ func (o *Options) complete() error {
 	setDefault(&o.BookmarkEvery, 250*time.Millisecond)
 	setDefault(&o.HandleParallel, 64)
 	setDefault(&o.CompareParallel, compareParallelDefault)
+	setDefault(&o.DigestOver, DigestOverDefault)
 	setDefault(&o.UserAgent, "Mailbell")
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

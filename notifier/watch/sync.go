@@ -146,7 +146,7 @@ func newcomers(name notifier.Mailbox, page ews.SyncPage, mark notifier.Bookmark,
 			continue
 		}
 		known[id] = true
-		e := notifier.Event{Mailbox: name, Item: id, Source: why, Noticed: now}
+		e := notifier.Event{Mailbox: name, Item: id, Source: why, Noticed: now, Received: it.Received.UTC()}
 		if it.Received.Before(mark.Start()) || now.Sub(it.Received) < auditGrace {
 			e.Source = notifier.FromCatchUp // no stream was to tell, or may still be about to
 		}

@@ -130,7 +130,7 @@ func (w *Watcher) Add(name notifier.Mailbox, since time.Time) {
 		return
 	}
 	m := &mailbox{
-		name: name, gaps: 1,
+		name: name, gaps: 1, gapSince: time.Now(),
 		bookmark: notifier.Bookmark{Mailbox: name, Floor: since.UTC().Truncate(time.Second)},
 	}
 	base := w.life

@@ -157,12 +157,16 @@ func pushOf(e journal.Entry) (Push, bool) {
 				Alert struct{ Title, Subtitle, Body string }
 				Badge json.Number
 			} `json:"aps"`
-			Mailbell struct{ ID, Mailbox, Item string } `json:"mailbell"`
+			Mailbell struct {
+				ID, Mailbox, Item string
+				Digest            bool
+			} `json:"mailbell"`
 		}
 		if json.Unmarshal(e.Body, &body) != nil {
 			return p, true // accepted, and about nothing: unexpected
 		}
 		p.ID, p.Mailbox, p.Item = e.Detail["apns_id"], body.Mailbell.Mailbox, body.Mailbell.Item
+		p.Digest = body.Mailbell.Digest
 		p.Title, p.Badge = body.APS.Alert.Title, body.APS.Badge.String()
 		p.Lines = nonEmpty(body.APS.Alert.Title, body.APS.Alert.Subtitle, body.APS.Alert.Body)
 		return p, true
@@ -186,6 +190,7 @@ func pushOf(e journal.Entry) (Push, bool) {
 		return p, true
 	}
 	p.ID, p.Mailbox, p.Item, p.Lines = q.Get("id"), q.Get("mailbox"), q.Get("item"), nonEmpty(toast.Text...)
+	p.Digest = q.Get("action") == "inbox"
 	if len(p.Lines) > 0 {
 		p.Title = p.Lines[0]
 	}

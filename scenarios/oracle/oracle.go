@@ -15,6 +15,7 @@ package oracle
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -46,6 +47,7 @@ type Push struct {
 	Title    string // what the device shows, first line
 	Lines    []string
 	Badge    string
+	Digest   bool // about all mail that came in a gap, not about one
 	Accepted time.Time
 	Seq      uint64
 }
@@ -152,6 +154,7 @@ func (o *Oracle) Report() Report {
 	h := o.h
 	r := Report{Mails: len(h.mails)}
 	accepted := map[pair][]Push{}
+	digests := map[string][]time.Time{} // accepted, by device
 
 	for _, p := range h.pushes {
 		mail, known := h.byItem[p.Item]
@@ -165,6 +168,13 @@ func (o *Oracle) Report() Report {
 		switch {
 		case owner == nil:
 			f.Why = "no device was registered with this address"
+		case p.Digest && p.Mailbox != owner.mailbox:
+			f.Device, f.Why = owner.device, "the device is registered for mailbox "+owner.mailbox
+		case p.Digest && !owner.left.IsZero() && p.Accepted.After(owner.left):
+			f.Kind, f.Device, f.Why = "after-wipe", owner.device, "accepted after the wipe was confirmed"
+		case p.Digest:
+			f.Kind = ""
+			digests[owner.device] = append(digests[owner.device], p.Accepted)
 		case !known:
 			f.Device, f.Why = owner.device, "no such mail was delivered"
 		case mail.Mailbox != p.Mailbox:
@@ -193,6 +203,8 @@ func (o *Oracle) Report() Report {
 			case len(got) > 0:
 				r.Delivered++
 				r.Latencies = append(r.Latencies, Latency{m.Arrived, got[0].Accepted.Sub(m.Arrived)})
+			case h.receipts[k] == reasonDigest && !anyAfter(digests[device], m.Arrived):
+				r.Findings = append(r.Findings, Finding{Kind: "lost", Device: device, Mailbox: m.Mailbox, Item: m.Item, Why: "a receipt speaks of a digest, but none was accepted", Seq: m.Seq})
 			case h.receipts[k] != "":
 				r.Suppressed++
 			case h.wipedLater(device, m):
@@ -213,6 +225,13 @@ func (o *Oracle) Report() Report {
 	}
 	sort.SliceStable(r.Findings, func(i, j int) bool { return r.Findings[i].Seq < r.Findings[j].Seq })
 	return r
+}
+
+// reasonDigest is the receipt of a mail that was announced with others.
+const reasonDigest = "announced-together"
+
+func anyAfter(list []time.Time, t time.Time) bool {
+	return slices.ContainsFunc(list, func(at time.Time) bool { return !at.Before(t) })
 }
 
 func short(s string) string {

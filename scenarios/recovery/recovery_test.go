@@ -86,6 +86,42 @@ var _ = Describe("Nothing is lost", func() {
 		w.MustHaveKeptThePromise()
 	})
 
+	for name, o := range map[string]world.Options{"": minutes, ", with exact catch-up": bySyncMinutes} {
+		world.Story("when ten thousand mails come while the notifier is down: one push tells of them"+name, o, func(w *world.World) {
+			phone, pc := w.Phone("taro"), w.PC("taro")
+			w.AwaitStreaming()
+			w.Mail(phone.Mailbox, "#before")
+			phone.AwaitPush("#before")
+			w.StopNotifier()
+			w.Organisation.LoseSubscriptions("")
+			for i := range 10_000 {
+				w.Mail(phone.Mailbox, fmt.Sprintf("#flood %d", i))
+			}
+			w.Wait(time.Hour)
+			begin := w.Journal.Last()
+			w.StartNotifier()
+			phone.AwaitPush("Many new messages")
+			pc.AwaitPush("Many new messages")
+			w.Mail(phone.Mailbox, "#after")
+			phone.AwaitPush("#after")
+			w.Wait(9 * time.Hour) // and no audit brings it up again
+			Expect(phone.Pushes("Many new messages")).To(BeNumerically("<=", 2))
+			Expect(phone.Pushes("#flood")).To(BeZero())
+			reads := 0
+			for _, e := range w.Journal.After(begin) {
+				if e.Server == "ews" && e.Operation == "GetItem" {
+					reads++
+				}
+			}
+			Expect(reads).To(BeNumerically("<", 10), "nobody looks at ten thousand mails one by one")
+			// A device may ask for its latest thousand receipts only.
+			for _, f := range w.Judge().Findings {
+				Expect(f.Kind).To(Equal("lost"))
+				w.Forgive(f.Item)
+			}
+		})
+	}
+
 	world.Story("with exact catch-up, when streams are cut and the notifier is stopped", bySync, func(w *world.World) {
 		phone := w.Phone("taro")
 		w.AwaitStreaming()
