@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"mailbell/notifier"
@@ -41,7 +43,7 @@ func (in *instance) newWatcher() error {
 	w, err = watch.New(watch.Options{
 		Accounts: accounts, Discover: discover, Bookmarks: in.stores.Bookmarks, Handle: composer.Handle,
 		Version: x.Schema, PreferInternalURL: x.PreferInternalURL, NoBadge: x.NoBadge,
-		CatchUp: x.CatchUp, DigestOver: x.DigestOver,
+		CatchUp: x.CatchUp, DigestOver: x.DigestOver, Servers: x.Servers,
 		SilenceMax: x.SilenceMax, AuditEvery: x.AuditEvery, UserAgent: userAgent, Logger: in.opt.Logger,
 	})
 	if err != nil {
@@ -49,7 +51,7 @@ func (in *instance) newWatcher() error {
 	}
 	in.watch = w
 	in.view.OnChange(func(m notifier.Mailbox, devices []notifier.Registration) {
-		if len(devices) == 0 || !in.opt.Policy.Approved(m) {
+		if len(devices) == 0 || !in.opt.Policy.Approved(m) || !x.watches(m) {
 			w.Remove(m)
 			return
 		}
@@ -62,6 +64,14 @@ func (in *instance) newWatcher() error {
 		w.Add(m, since)
 	})
 	return nil
+}
+
+// watches says whether the mailbox is this instance's to watch.
+func (x *Exchange) watches(m notifier.Mailbox) bool {
+	return len(x.Only) == 0 || slices.ContainsFunc(x.Only, func(pattern string) bool {
+		domain, whole := strings.CutPrefix(pattern, "*@")
+		return pattern == "*" || whole && strings.EqualFold(domain, m.Domain()) || strings.EqualFold(pattern, string(m))
+	})
 }
 
 // userAgent is stable and own: administrators filter EWS by it (EWS "How to:

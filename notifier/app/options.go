@@ -84,9 +84,13 @@ type Exchange struct {
 	PreferInternalURL bool
 	CatchUp           watch.CatchUp // how Inboxes are compared with bookmarks; empty: watch.ByReceived
 	DigestOver        int           // see watch.Options
-	NoBadge           bool          // leave out the unread count
-	SilenceMax        time.Duration // a stream without a byte this long is dead; 0: 100 s
-	AuditEvery        time.Duration // see watch.Options
+	Servers           []string      // see watch.Options
+	// Only are the mailboxes that this instance watches: addresses, *@domain, or *;
+	// nil: all that the policy approves.
+	Only       []string
+	NoBadge    bool          // leave out the unread count
+	SilenceMax time.Duration // a stream without a byte this long is dead; 0: 100 s
+	AuditEvery time.Duration // see watch.Options
 }
 
 // ListenerAccount is an account that subscribes to mailboxes.

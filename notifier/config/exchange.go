@@ -8,6 +8,7 @@ import (
 
 	"mailbell/notifier/app"
 	"mailbell/notifier/autodiscover"
+	"mailbell/notifier/compose"
 	"mailbell/notifier/ews"
 	"mailbell/notifier/httpauth"
 	"mailbell/notifier/watch"
@@ -20,6 +21,13 @@ func (b *builder) exchange(x Exchange, n app.Network) app.Exchange {
 		DigestOver: x.DigestOver, NoBadge: x.Badge != nil && !*x.Badge, SilenceMax: x.Silence, AuditEvery: x.Audit,
 		Schema:  ews.Version(b.one("exchange.schema", x.Schema, string(ews.Exchange2013SP1), string(ews.Exchange2010SP2))),
 		CatchUp: watch.CatchUp(b.one("exchange.catch_up", x.CatchUp, string(watch.ByReceived), string(watch.BySync))),
+	}
+	for i, pattern := range x.Only {
+		b.accept(index("exchange.only", i), validate(compose.Rule{Mailbox: pattern}))
+	}
+	out.Only, out.Servers = x.Only, x.Servers
+	for i, s := range x.Servers {
+		b.need(index("exchange.servers", i), s, "a GroupingInformation or a host name")
 	}
 	if x.EWSURL != "" {
 		b.https("exchange.ews_url", x.EWSURL)

@@ -11,6 +11,9 @@ import (
 // errNoRoom is of a mailbox that no account can take.
 var errNoRoom = errors.New("no listener account that Exchange accepts has room: add an account or raise its capacity")
 
+// errNotServed is of a mailbox on a server that this instance does not watch.
+var errNotServed = errors.New("watch: not on a server that this instance watches")
+
 // errNoAnswer is of a mailbox that discovery left out.
 var errNoAnswer = errors.New("watch: discovery gave no answer")
 
@@ -112,7 +115,7 @@ func (w *Watcher) discoverBatch(ctx context.Context, batch []*mailbox) {
 
 func (w *Watcher) discoveryFailed(m *mailbox, err error) {
 	var d time.Duration
-	if errors.Is(err, autodiscover.ErrNoSuchMailbox) || errors.Is(err, autodiscover.ErrRedirectRefused) {
+	if errors.Is(err, errNotServed) || errors.Is(err, autodiscover.ErrNoSuchMailbox) || errors.Is(err, autodiscover.ErrRedirectRefused) {
 		d = m.refused(0)
 	} else {
 		d, _ = m.strike(5*time.Second, retryMax, 0)

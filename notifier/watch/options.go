@@ -40,6 +40,10 @@ type Options struct {
 	Version ews.Version
 	// PreferInternalURL takes InternalEwsUrl before ExternalEwsUrl.
 	PreferInternalURL bool
+	// Servers are those whose mailboxes are watched, by GroupingInformation or by
+	// the host of their EWS URL; nil: all. Mailboxes elsewhere are asked about again
+	// from time to time, because they may move.
+	Servers []string
 	// CatchUp is how Inboxes are compared with bookmarks; empty: ByReceived.
 	CatchUp CatchUp
 	// DigestOver is how much mail one comparison may find for each of it to be

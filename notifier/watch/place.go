@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -35,12 +36,17 @@ func (w *Watcher) place(m *mailbox) {
 	kept, shunned := m.bookmark.Subscription, m.shunned
 	m.bookmark.Subscription = nil
 	m.mu.Unlock()
-	url := s.EWSURL
-	if url == "" || (w.opt.PreferInternalURL && s.InternalEWSURL != "") {
-		url = s.InternalEWSURL
+	ewsURL := s.EWSURL
+	if ewsURL == "" || (w.opt.PreferInternalURL && s.InternalEWSURL != "") {
+		ewsURL = s.InternalEWSURL
 	}
-	if url == "" {
+	if ewsURL == "" {
 		w.discoveryFailed(m, fmt.Errorf("watch: %s: Autodiscover names no EWS URL", m.name))
+		return
+	}
+
+	if !w.opt.serves(ewsURL, s.Grouping) {
+		w.discoveryFailed(m, fmt.Errorf("%w: it is at %s %s", errNotServed, ewsURL, s.Grouping))
 		return
 	}
 
@@ -58,7 +64,7 @@ func (w *Watcher) place(m *mailbox) {
 		w.discoveryFailed(m, fmt.Errorf("watch: %s: %w", m.name, errNoRoom))
 		return
 	}
-	key := groupKey{a.Name, url, s.Grouping, version}
+	key := groupKey{a.Name, ewsURL, s.Grouping, version}
 	if kept != nil && key != (groupKey{kept.Account, kept.URL, kept.Grouping, ews.Version(kept.Version)}) {
 		w.giveBackLocked(m, kept)
 		kept = nil
@@ -71,7 +77,7 @@ func (w *Watcher) place(m *mailbox) {
 		}
 	}
 	if g == nil {
-		c, err := a.client(url, version, w.opt)
+		c, err := a.client(ewsURL, version, w.opt)
 		if err != nil {
 			w.mu.Unlock()
 			w.discoveryFailed(m, err)
@@ -98,6 +104,17 @@ func (w *Watcher) place(m *mailbox) {
 	if w.groupOf(m) != g { // removed meanwhile, and its parting came before the joining
 		g.part(m)
 	}
+}
+
+// serves says whether mailboxes of a server are watched.
+func (o *Options) serves(ewsURL, grouping string) bool {
+	host := ""
+	if u, err := url.Parse(ewsURL); err == nil {
+		host = u.Hostname()
+	}
+	return len(o.Servers) == 0 || slices.ContainsFunc(o.Servers, func(s string) bool {
+		return s != "" && (strings.EqualFold(s, grouping) || strings.EqualFold(s, host))
+	})
 }
 
 // roomiest is the account with the fewest mailboxes among those that have room

@@ -173,6 +173,30 @@ var _ = Describe("Nothing is lost", func() {
 		}
 	})
 
+	world.Story("when an instance watches one server only: a mailbox that moves to it is heard, and what is elsewhere is left alone", with(func(o *world.Options) {
+		o.Patient = 48 * time.Hour
+		o.Change = func(a *app.Options) { a.Exchange.Servers, a.Exchange.Only = []string{"ex01-site"}, []string{"*@contoso.test"} }
+	}), func(w *world.World) {
+		here, there := w.Phone("taro"), w.Phone("hanako")
+		for _, p := range []*world.Device{here, there} {
+			server := "ex01"
+			if p == there {
+				server = "ex02"
+			}
+			Expect(w.Organisation.Move(p.Mailbox, server, 0)).To(Succeed())
+		}
+		w.Mail(here.Mailbox, "#here")
+		here.AwaitPush("#here")
+		w.Mail(there.Mailbox, "#there")
+		w.Wait(time.Hour)
+		Expect(there.Pushes("#")).To(BeZero())
+		x, err := w.App.Explain(w.Ctx, notifier.Mailbox(there.Mailbox))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(x.Watch.LastError).To(ContainSubstring("not on a server that this instance watches"))
+		Expect(w.Organisation.Move(there.Mailbox, "ex01", 0)).To(Succeed())
+		there.AwaitPush("#there")
+	})
+
 	world.Story("with exact catch-up, when a mailbox moves: its sync state goes with it", with(func(o *world.Options) {
 		o.Change = func(a *app.Options) { a.Exchange.CatchUp = watch.BySync }
 		o.Version = exchange.V2016

@@ -87,6 +87,7 @@ func (s *setting) writeConfig() {
 	s.file("notifier.yaml", fmt.Sprintf(`
 engine: {dir: data, encryption_key_file: engine.key}
 exchange:
+  digest_over: 10000 # every mail is counted here
   accounts:
     - {name: listener, user: '%s', password_file: listener.password}
 push:
