@@ -61,7 +61,8 @@ type Subscription struct {
 	URL      string    `json:"url"`               // EWS
 	Grouping string    `json:"grouping,omitempty"`
 	Version  string    `json:"version"` // request schema
-	Anchor   string    `json:"anchor"`  // of its group
+	Events   string    `json:"events,omitempty"`
+	Anchor   string    `json:"anchor"` // of its group
 	Affinity string    `json:"affinity,omitempty"`
 	Made     time.Time `json:"made"`
 }

@@ -31,6 +31,15 @@ type Event struct {
 	Received time.Time `json:"received,omitzero"`
 }
 
+// Elsewhere says what happened to a mailbox's Inbox besides new mail: its owner
+// read, moved or deleted something with another program.
+type Elsewhere struct {
+	Mailbox Mailbox   `json:"mailbox"`
+	Unread  int       `json:"unread"` // items unread in the Inbox now
+	Done    []ItemID  `json:"done"`   // announced before, and read or gone now
+	Noticed time.Time `json:"noticed"`
+}
+
 // Message is what was found in the mailbox: the few properties of an item that
 // a notification can need.
 type Message struct {

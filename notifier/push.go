@@ -60,13 +60,14 @@ type Push struct {
 	Mailbox      Mailbox        `json:"mailbox"`
 	Item         ItemID         `json:"item"`
 	Provider     Provider       `json:"provider"`
-	Payload      []byte         `json:"payload"`         // APNs: JSON of at most 4,096 bytes; WNS: toast XML of at most 5,000 bytes
-	Badge        *int           `json:"badge,omitempty"` // WNS: absolute unread count to send beside the toast; APNs carries it in the payload
-	CollapseID   string         `json:"collapse_id"`     // apns-collapse-id; at most 64 bytes
-	Tag          string         `json:"tag,omitempty"`   // X-WNS-Tag; at most 16 alphanumeric characters
-	Registered   time.Time      `json:"registered"`      // Created of the registration it was composed for: a later registration of the same device for another mailbox does not get it
-	Noticed      time.Time      `json:"noticed"`         // when Mailbell learnt of the mail
-	Expires      time.Time      `json:"expires"`         // not worth sending after this
+	Payload      []byte         `json:"payload"`          // APNs: JSON of at most 4,096 bytes; WNS: toast XML of at most 5,000 bytes
+	Badge        *int           `json:"badge,omitempty"`  // WNS: absolute unread count to send beside the toast; APNs carries it in the payload
+	CollapseID   string         `json:"collapse_id"`      // apns-collapse-id; at most 64 bytes
+	Tag          string         `json:"tag,omitempty"`    // X-WNS-Tag; at most 16 alphanumeric characters
+	Update       bool           `json:"update,omitempty"` // not about new mail: sets the badge and withdraws, without a sound and without a receipt in the ledger
+	Registered   time.Time      `json:"registered"`       // Created of the registration it was composed for: a later registration of the same device for another mailbox does not get it
+	Noticed      time.Time      `json:"noticed"`          // when Mailbell learnt of the mail
+	Expires      time.Time      `json:"expires"`          // not worth sending after this
 }
 
 // digest is 26 characters of base32 (130 bits) over the parts, each ended by a

@@ -40,8 +40,13 @@ func (in *instance) newWatcher() error {
 		return err
 	}
 	x := in.opt.Exchange
+	elsewhere := composer.Elsewhere
+	if x.NoElsewhere || x.NoBadge {
+		elsewhere = nil
+	}
 	w, err = watch.New(watch.Options{
-		Accounts: accounts, Discover: discover, Bookmarks: in.stores.Bookmarks, Handle: composer.Handle,
+		Elsewhere: elsewhere,
+		Accounts:  accounts, Discover: discover, Bookmarks: in.stores.Bookmarks, Handle: composer.Handle,
 		Version: x.Schema, PreferInternalURL: x.PreferInternalURL, NoBadge: x.NoBadge,
 		CatchUp: x.CatchUp, DigestOver: x.DigestOver, Servers: x.Servers,
 		SilenceMax: x.SilenceMax, AuditEvery: x.AuditEvery, UserAgent: userAgent, Logger: in.opt.Logger,

@@ -84,6 +84,7 @@ type Exchange struct {
 	PreferInternalURL bool
 	CatchUp           watch.CatchUp // how Inboxes are compared with bookmarks; empty: watch.ByReceived
 	DigestOver        int           // see watch.Options
+	NoElsewhere       bool          // what is read elsewhere changes nothing on the devices until the next mail
 	Servers           []string      // see watch.Options
 	// Only are the mailboxes that this instance watches: addresses, *@domain, or *;
 	// nil: all that the policy approves.

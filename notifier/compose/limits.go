@@ -36,6 +36,11 @@ const (
 	// been received and still be announced: Exchange tells whole seconds, rounded
 	// down, and its clock is not ours.
 	RegistrationTolerance = 2 * time.Second
+	// WithdrawMax bounds the notifications that one update withdraws: their IDs fit
+	// into the payload with room to spare.
+	WithdrawMax = 50
+	// updateLife is how long an update is worth sending: a later one corrects it.
+	updateLife = time.Hour
 	// soundLenMax bounds the name of a sound file in bytes.
 	soundLenMax = 64
 )

@@ -18,7 +18,7 @@ func (b *builder) exchange(x Exchange, n app.Network) app.Exchange {
 	out := app.Exchange{
 		EWSURL: x.EWSURL, Endpoints: x.Autodiscover.Endpoints, RedirectHosts: x.Autodiscover.RedirectHosts,
 		AddressDomains: x.Autodiscover.AddressDomains, PreferInternalURL: x.PreferInternalURL,
-		DigestOver: x.DigestOver, NoBadge: x.Badge != nil && !*x.Badge, SilenceMax: x.Silence, AuditEvery: x.Audit,
+		DigestOver: x.DigestOver, NoBadge: x.Badge != nil && !*x.Badge, NoElsewhere: x.Elsewhere != nil && !*x.Elsewhere, SilenceMax: x.Silence, AuditEvery: x.Audit,
 		Schema:  ews.Version(b.one("exchange.schema", x.Schema, string(ews.Exchange2013SP1), string(ews.Exchange2010SP2))),
 		CatchUp: watch.CatchUp(b.one("exchange.catch_up", x.CatchUp, string(watch.ByReceived), string(watch.BySync))),
 	}

@@ -43,6 +43,7 @@ type Exchange struct {
 	Schema            string        `yaml:"schema" default:"Exchange2013_SP1" doc:"request schema where the server names none: Exchange2013_SP1 or Exchange2010_SP2"`
 	PreferInternalURL bool          `yaml:"prefer_internal_url" default:"false" doc:"take InternalEwsUrl before ExternalEwsUrl"`
 	Badge             *bool         `yaml:"badge" default:"true" doc:"ask for the unread count with every mail"`
+	Elsewhere         *bool         `yaml:"read_elsewhere" default:"true" doc:"correct the badge, and withdraw notifications, when mail is read, moved or deleted with another program; costs events, and needs badge"`
 	Silence           time.Duration `yaml:"silence" default:"100s" doc:"a stream without a byte for this long is dead"`
 	Audit             time.Duration `yaml:"audit" default:"4h" doc:"each mailbox is compared once in this time"`
 	Only              []string      `yaml:"only" sample:"['*@example.com', boss@example.org]" doc:"the mailboxes that this instance watches; by default all that the policy approves"`

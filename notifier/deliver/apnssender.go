@@ -16,6 +16,10 @@ import (
 // APNs": apns-priority).
 const apnsPriority = 10
 
+// apnsConsiderate is delivery when it suits the battery, for what lights up
+// nothing.
+const apnsConsiderate = 5
+
 // Reasons of this package in a receipt, for a device that no client leads to.
 const (
 	ReasonNoEnvironment = "environment-not-configured"
@@ -74,9 +78,13 @@ func (s *APNsSender) Send(ctx context.Context, p notifier.Push, r notifier.Regis
 	if client == nil {
 		return failed(p, ReasonNoEnvironment, fmt.Errorf("deliver: no APNs client for the environment %q; configure push.apns for it", r.APNs.Environment))
 	}
+	priority := apnsPriority
+	if p.Update {
+		priority = apnsConsiderate
+	}
 	a := client.Push(ctx, apns.Request{
 		Token: string(r.APNs.Token), Topic: r.APNs.Topic, Payload: p.Payload, ID: p.ID.UUID(),
-		CollapseID: p.CollapseID, Expiration: p.Expires, Priority: apnsPriority, PushType: "alert",
+		CollapseID: p.CollapseID, Expiration: p.Expires, Priority: priority, PushType: "alert",
 	})
 	receipt := notifier.NewReceipt(p, verdictOfAPNs(a.Action), a.Reason, time.Now().UTC())
 	receipt.Status, receipt.ProviderID = a.Status, a.ID

@@ -187,7 +187,7 @@ func sameAddress(a, b notifier.Registration) bool {
 // push and does not lose the receipt.
 func (l *lane) settle(f *flight, w unwritten) {
 	id := f.push.ID
-	if !w.appended {
+	if !w.appended && !f.push.Update {
 		ctx, done := f.settling()
 		err := l.owner.opt.Ledger.Append(ctx, w.receipt)
 		done()

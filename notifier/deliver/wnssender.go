@@ -75,6 +75,9 @@ func (s *WNSSender) Send(ctx context.Context, p notifier.Push, r notifier.Regist
 	if client == nil {
 		return failed(p, ReasonNoApp, fmt.Errorf("deliver: no WNS client for the app %q; configure push.wns for it", r.WNS.App))
 	}
+	if p.Update {
+		return s.sendBadge(ctx, client, p, r)
+	}
 	a := client.Send(ctx, wns.Request{
 		Channel: string(r.WNS.Channel), Type: wns.Toast, Body: p.Payload, TTL: ttl(p), Tag: p.Tag,
 	})
@@ -92,6 +95,22 @@ func (s *WNSSender) Send(ctx context.Context, p notifier.Push, r notifier.Regist
 			})
 		}
 	}
+	return receipt
+}
+
+// sendBadge sends an unread count without a toast.
+func (s *WNSSender) sendBadge(ctx context.Context, client wnsClient, p notifier.Push, r notifier.Registration) notifier.Receipt {
+	receipt := notifier.NewReceipt(p, notifier.Delivered, notifier.ReasonAccepted, time.Now().UTC())
+	if p.Badge == nil || !r.WNS.Badge {
+		return receipt
+	}
+	s.badges.send(p, func(count int) {
+		a := client.Send(ctx, wns.Request{
+			Channel: string(r.WNS.Channel), Type: wns.Badge, TTL: ttl(p), Body: []byte(`<badge value="` + strconv.Itoa(count) + `"/>`),
+		})
+		receipt.Verdict, receipt.Reason, receipt.Status = verdictOfWNS(a.Action), a.Reason, a.Status
+		receipt.RetryAfter, receipt.Err = a.RetryAfter, a.Err
+	})
 	return receipt
 }
 

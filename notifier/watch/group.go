@@ -298,7 +298,7 @@ func (g *group) subscribeOne(ctx context.Context, mb *member) {
 		return
 	}
 	m.enter(Subscribing, RetryDue)
-	sub, err := g.client.Subscribe(ctx, g.caller(m.address()), ews.NewMailEvent)
+	sub, err := g.client.Subscribe(ctx, g.caller(m.address()), g.w.opt.eventTypes()...)
 	g.mu.Lock()
 	member := g.members[m] == mb
 	if err == nil && member {

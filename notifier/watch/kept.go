@@ -110,7 +110,7 @@ func (g *group) keepLocked(mb *member) *notifier.Subscription {
 	defer mb.m.mu.Unlock()
 	return &notifier.Subscription{
 		ID: string(mb.sub), Account: g.key.account, Address: mb.m.settings.Address, URL: g.key.url, Grouping: g.key.grouping,
-		Version: string(g.key.version), Anchor: g.home, Affinity: string(affinity), Made: mb.made,
+		Version: string(g.key.version), Events: eventNames(g.w.opt.eventTypes()), Anchor: g.home, Affinity: string(affinity), Made: mb.made,
 	}
 }
 

@@ -106,6 +106,17 @@ const (
 	// anybody reads one by one.
 	DigestOverDefault = 100
 
+	// elsewhereQuiet is how long after an event the owner's devices are told: they
+	// seldom read one mail only, and a mail that arrives brings its count along.
+	elsewhereQuiet = 3 * time.Second
+	// touchedMax bounds the announced items that are looked at again at once.
+	touchedMax = 50
+	// tellParallel bounds the mailboxes that are looked at for that at a time.
+	tellParallel = 4
+	// unreadFresh is how old a count that an event told may be and still go with a
+	// mail that arrived together with it.
+	unreadFresh = 2 * time.Second
+
 	// pendingMax bounds the stream events waiting per mailbox. Past it they are
 	// dropped and the mailbox is compared instead.
 	pendingMax = 2000

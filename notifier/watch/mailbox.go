@@ -59,6 +59,14 @@ type mailbox struct {
 	// moveOnAt is when the mailbox was last compared only to have its state move on.
 	moveOnAt time.Time
 
+	// What the owner does elsewhere.
+	unread   int // unread items, as the latest event told; notifier.UnreadUnknown: none did
+	unreadAt time.Time
+	telling  strikes
+	toBeTold bool                              // tellElsewhere is going to look
+	shown    int                               // the count that the devices show, as far as known
+	touched  map[notifier.ItemID]ews.EventType // announced items that something happened to
+
 	poison map[notifier.ItemID]failing // items that failed inside Exchange
 }
 

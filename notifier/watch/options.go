@@ -46,6 +46,10 @@ type Options struct {
 	Servers []string
 	// CatchUp is how Inboxes are compared with bookmarks; empty: ByReceived.
 	CatchUp CatchUp
+	// Elsewhere is told when the owner has read, moved or deleted mail with another
+	// program, some seconds later and with everything until then. After an error the
+	// same is handed in again. nil: nobody asks, and subscriptions cost fewer events.
+	Elsewhere func(ctx context.Context, e notifier.Elsewhere) error
 	// DigestOver is how much mail one comparison may find for each of it to be
 	// announced by itself; more is a flood, announced together. 0:
 	// DigestOverDefault; negative: never.

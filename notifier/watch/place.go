@@ -65,7 +65,7 @@ func (w *Watcher) place(m *mailbox) {
 		return
 	}
 	key := groupKey{a.Name, ewsURL, s.Grouping, version}
-	if kept != nil && key != (groupKey{kept.Account, kept.URL, kept.Grouping, ews.Version(kept.Version)}) {
+	if kept != nil && (kept.Events != eventNames(w.opt.eventTypes()) || key != groupKey{kept.Account, kept.URL, kept.Grouping, ews.Version(kept.Version)}) {
 		w.giveBackLocked(m, kept)
 		kept = nil
 	}

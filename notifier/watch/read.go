@@ -33,7 +33,8 @@ func (w *Watcher) Read(ctx context.Context, name notifier.Mailbox, ids []notifie
 		return Reading{}, errNotPlaced
 	}
 	folder := make(chan ews.Folder, 1)
-	if w.opt.NoBadge {
+	told, fresh := m.freshCount()
+	if w.opt.NoBadge || fresh {
 		close(folder)
 	} else {
 		go func() {
@@ -51,9 +52,14 @@ func (w *Watcher) Read(ctx context.Context, name notifier.Mailbox, ids []notifie
 		return Reading{}, err
 	}
 	r.Unread = notifier.UnreadUnknown
-	if ok {
+	switch {
+	case w.opt.NoBadge:
+	case fresh:
+		r.Unread = told
+	case ok:
 		r.Unread = f.Unread
 	}
+	m.showing(r.Unread)
 	return r, nil
 }
 

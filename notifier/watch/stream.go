@@ -153,6 +153,9 @@ func (s *stream) notify(n ews.Notification) {
 			events = append(events, ev)
 		}
 	}
+	if w.opt.Elsewhere != nil && m.elsewhere(n.Events, now) {
+		w.toTell.rest(m, elsewhereQuiet)
+	}
 	if len(events) == 0 {
 		return
 	}

@@ -33,6 +33,7 @@ type Watcher struct {
 	ready     *runqueue // mailboxes with pending events
 	toCompare *runqueue // mailboxes with an open gap and a place
 	toWalk    *runqueue // mailboxes that lack a sync state
+	toTell    *runqueue // mailboxes whose owner did something elsewhere
 
 	mu        sync.Mutex
 	running   bool
@@ -65,7 +66,7 @@ func New(o Options) (*Watcher, error) {
 	}
 	w := &Watcher{
 		opt: o, log: o.Logger, notes: newNotebook(o.Bookmarks, o.Logger),
-		ready: newRunqueue(), toCompare: newRunqueue(), toWalk: newRunqueue(),
+		ready: newRunqueue(), toCompare: newRunqueue(), toWalk: newRunqueue(), toTell: newRunqueue(),
 		mailboxes: map[notifier.Mailbox]*mailbox{}, groups: map[groupKey][]*group{},
 		asking: map[*mailbox]time.Time{}, askWake: make(chan struct{}, 1),
 	}
@@ -96,6 +97,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 	for range walkParallel {
 		workers.Go(func() { w.toWalk.work(w.walk) })
 	}
+	for range tellParallel {
+		workers.Go(func() { w.toTell.work(w.tellElsewhere) })
+	}
 	if w.opt.AuditEvery > 0 {
 		workers.Go(func() { w.audit(ctx, w.opt.AuditEvery) })
 	}
@@ -115,6 +119,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	w.ready.close()
 	w.toCompare.close()
 	w.toWalk.close()
+	w.toTell.close()
 	workers.Wait()
 	stopNotes()
 	notes.Wait()
@@ -130,7 +135,7 @@ func (w *Watcher) Add(name notifier.Mailbox, since time.Time) {
 		return
 	}
 	m := &mailbox{
-		name: name, gaps: 1, gapSince: time.Now(),
+		name: name, gaps: 1, unread: notifier.UnreadUnknown, shown: notifier.UnreadUnknown, gapSince: time.Now(),
 		bookmark: notifier.Bookmark{Mailbox: name, Floor: since.UTC().Truncate(time.Second)},
 	}
 	base := w.life
@@ -157,6 +162,7 @@ func (w *Watcher) Remove(name notifier.Mailbox) {
 	w.ready.forget(m)
 	w.toCompare.forget(m)
 	w.toWalk.forget(m)
+	w.toTell.forget(m)
 	w.unplace(m)
 	w.notes.removed(name)
 }

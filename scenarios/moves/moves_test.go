@@ -175,7 +175,9 @@ var _ = Describe("Nothing is lost", func() {
 
 	world.Story("when an instance watches one server only: a mailbox that moves to it is heard, and what is elsewhere is left alone", with(func(o *world.Options) {
 		o.Patient = 48 * time.Hour
-		o.Change = func(a *app.Options) { a.Exchange.Servers, a.Exchange.Only = []string{"ex01-site"}, []string{"*@contoso.test"} }
+		o.Change = func(a *app.Options) {
+			a.Exchange.Servers, a.Exchange.Only = []string{"ex01-site"}, []string{"*@contoso.test"}
+		}
 	}), func(w *world.World) {
 		here, there := w.Phone("taro"), w.Phone("hanako")
 		for _, p := range []*world.Device{here, there} {

@@ -159,14 +159,14 @@ func pushOf(e journal.Entry) (Push, bool) {
 			} `json:"aps"`
 			Mailbell struct {
 				ID, Mailbox, Item string
-				Digest            bool
+				Digest, Update    bool
 			} `json:"mailbell"`
 		}
 		if json.Unmarshal(e.Body, &body) != nil {
 			return p, true // accepted, and about nothing: unexpected
 		}
 		p.ID, p.Mailbox, p.Item = e.Detail["apns_id"], body.Mailbell.Mailbox, body.Mailbell.Item
-		p.Digest = body.Mailbell.Digest
+		p.Digest, p.Update = body.Mailbell.Digest, body.Mailbell.Update
 		p.Title, p.Badge = body.APS.Alert.Title, body.APS.Badge.String()
 		p.Lines = nonEmpty(body.APS.Alert.Title, body.APS.Alert.Subtitle, body.APS.Alert.Body)
 		return p, true

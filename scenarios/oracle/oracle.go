@@ -48,6 +48,7 @@ type Push struct {
 	Lines    []string
 	Badge    string
 	Digest   bool // about all mail that came in a gap, not about one
+	Update   bool // shows nothing: sets the badge, and withdraws
 	Accepted time.Time
 	Seq      uint64
 }
@@ -168,10 +169,14 @@ func (o *Oracle) Report() Report {
 		switch {
 		case owner == nil:
 			f.Why = "no device was registered with this address"
-		case p.Digest && p.Mailbox != owner.mailbox:
+		case (p.Digest || p.Update) && p.Mailbox != owner.mailbox:
 			f.Device, f.Why = owner.device, "the device is registered for mailbox "+owner.mailbox
-		case p.Digest && !owner.left.IsZero() && p.Accepted.After(owner.left):
+		case (p.Digest || p.Update) && !owner.left.IsZero() && p.Accepted.After(owner.left):
 			f.Kind, f.Device, f.Why = "after-wipe", owner.device, "accepted after the wipe was confirmed"
+		case p.Update && len(p.Lines) > 0:
+			f.Device, f.Why = owner.device, "an update lights up"
+		case p.Update:
+			f.Kind = ""
 		case p.Digest:
 			f.Kind = ""
 			digests[owner.device] = append(digests[owner.device], p.Accepted)

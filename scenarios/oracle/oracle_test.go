@@ -64,6 +64,11 @@ func (s *story) apnsDigest(token, mailbox string) *story {
 	return s.add(journal.Entry{Server: "apns", Kind: "push", Device: token, Status: 200, Body: json.RawMessage(`{"aps":{"alert":{"title":"Many new messages"}},"mailbell":{"id":"n1","mailbox":"` + mailbox + `","item":"","digest":true}}`)})
 }
 
+// apnsUpdate has APNs accept an update of the badge.
+func (s *story) apnsUpdate(token, mailbox, more string) *story {
+	return s.add(journal.Entry{Server: "apns", Kind: "push", Device: token, Status: 200, Body: json.RawMessage(`{"aps":{` + more + `"badge":3},"mailbell":{"mailbox":"` + mailbox + `","update":true}}`)})
+}
+
 func digestReceipt(device, item string) journal.Entry {
 	return journal.Entry{Server: "device", Kind: "receipt", Device: device, Item: item, Reason: reasonDigest, Detail: map[string]string{"verdict": "drop"}}
 }
@@ -92,6 +97,10 @@ func TestViolationsAreFound(t *testing.T) {
 		{"a receipt that speaks of a digest that never was", "lost", good().mail(box, "i1", "#1").add(digestReceipt("d1", "i1"))},
 		{"a digest of before the mail", "lost", good().apnsDigest(token, box).after(time.Second).mail(box, "i1", "#1").add(digestReceipt("d1", "i1"))},
 		{"a digest about somebody else's mailbox", "unexpected", good().apnsDigest(token, "b@x.test")},
+		{"an update that shows a text", "unexpected", good().apnsUpdate(token, box, `"alert":{"title":"x"},`)},
+		{"an update of somebody else's mailbox", "unexpected", good().apnsUpdate(token, "b@x.test", "")},
+		{"an update after the wipe", "after-wipe", good().device("wipe", "d1", box, token, 0).device("wiped", "d1", box, token, 204).apnsUpdate(token, box, "")},
+		{"an update instead of a push", "lost", good().mail(box, "i1", "#1").apnsUpdate(token, box, "")},
 		{"a digest after the wipe", "after-wipe", good().device("wipe", "d1", box, token, 0).device("wiped", "d1", box, token, 204).apnsDigest(token, box)},
 		{"two pushes with different IDs", "duplicated", good().mail(box, "i1", "#1").apns(token, "u1", box, "i1", "#1").apns(token, "u2", box, "i1", "#1")},
 		{"a push to an address nobody registered", "unexpected", good().mail(box, "i1", "#1").apns(token, "u", box, "i1", "#1").apns("9999", "u", box, "i1", "#1")},
@@ -122,6 +131,7 @@ func TestViolationsAreFound(t *testing.T) {
 func TestWhatIsAllowedIsNotComplainedOf(t *testing.T) {
 	for name, s := range map[string]*story{
 		"a repeat with the same ID":                     good().mail(box, "i1", "#1").apns(token, "u", box, "i1", "#1").apns(token, "u", box, "i1", "#1"),
+		"an update":                                     good().mail(box, "i1", "#1").apns(token, "u", box, "i1", "#1").apnsUpdate(token, box, ""),
 		"a digest instead of pushes":                    good().mail(box, "i1", "#1").mail(box, "i2", "#2").apnsDigest(token, box).add(digestReceipt("d1", "i1")).add(digestReceipt("d1", "i2")),
 		"a receipt instead of a push":                   good().mail(box, "i1", "#1").add(journal.Entry{Server: "device", Kind: "receipt", Device: "d1", Item: "i1", Reason: "policy:suppressed", Detail: map[string]string{"verdict": "drop"}}),
 		"a mail before the registration was answered":   tell().device("register", "d1", box, token, 0).mail(box, "i1", "#1").device("registered", "d1", box, token, 201),
