@@ -153,14 +153,11 @@ func (s *stream) notify(n ews.Notification) {
 			events = append(events, ev)
 		}
 	}
-	if w.opt.Elsewhere != nil && m.elsewhere(n.Events, now) {
-		w.toTell.rest(m, elsewhereQuiet)
-	}
-	if len(events) == 0 {
-		return
-	}
 	w.stats.events.Add(uint64(len(events)))
 	fresh, overflow := m.notice(events, pendingMax)
+	if w.opt.Elsewhere != nil && m.elsewhere(n.Events, now) { // a mail's count is known when the mail is read
+		w.toTell.rest(m, elsewhereQuiet)
+	}
 	if fresh {
 		w.ready.push(m)
 	}
