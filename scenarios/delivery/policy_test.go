@@ -62,6 +62,7 @@ var _ = Describe("Policy", func() {
 		Expect(w.Organisation.Delete(phone.Mailbox, gone)).To(Succeed())
 		w.StartNotifier()
 		phone.AwaitPush("#unread")
+		w.Eventually(func() bool { _, known := phone.Outcome(read); return known })
 		Expect(phone.Pushes("#read")).To(BeZero())
 		outcome, _ := phone.Outcome(read)
 		Expect(outcome.Reason).To(Equal(notifier.ReasonAlreadyRead))
