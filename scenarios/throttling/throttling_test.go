@@ -1,7 +1,10 @@
 package throttling
 
 import (
+	"context"
 	"fmt"
+	"net"
+	"sync/atomic"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -9,6 +12,7 @@ import (
 
 	"mailbell/fakes/exchange"
 	"mailbell/fakes/fault"
+	"mailbell/notifier/app"
 	"mailbell/notifier/watch"
 	"mailbell/scenarios/world"
 )
@@ -75,6 +79,64 @@ var _ = Describe("From a cold start", func() {
 		})
 	}
 })
+
+var _ = Describe("A day without mail", func() {
+	It("costs what keeps the streams, and little else", func() {
+		world.Bubble(func() {
+			var wire wire
+			w := world.New(world.Options{Mailboxes: dayMailboxes, Listeners: 2, Quiet: true, Change: func(o *app.Options) { wire.tap(&o.Network) }})
+			defer w.Close()
+			w.Crowd()
+			w.AwaitStreaming()
+			begin, bytes := w.Journal.Last(), wire.bytes.Load()
+			w.Wait(24 * time.Hour)
+			count := map[string]int{}
+			for _, e := range w.Journal.After(begin) {
+				if (e.Server == "ews" || e.Server == "autodiscover") && e.Kind == "request" {
+					count[e.Operation]++
+				}
+			}
+			perMailbox := func(n int) float64 { return float64(n) / float64(dayMailboxes) }
+			AddReportEntry("a day without mail", fmt.Sprintf("%d mailboxes: %.0f bytes on the wire to Exchange for each, handshakes included; requests for each: %.1f comparisons (FindItem), %.2f openings of streams, %.2f others",
+				dayMailboxes, float64(wire.bytes.Load()-bytes)/float64(dayMailboxes), perMailbox(count["FindItem"]), perMailbox(count["GetStreamingEvents"]),
+				perMailbox(count["Subscribe"]+count["GetItem"]+count["GetFolder"]+count["GetUserSettings"])))
+			Expect(count["Subscribe"] + count["Unsubscribe"] + count["GetItem"] + count["GetFolder"] + count["GetUserSettings"]).To(BeZero())
+			Expect(perMailbox(count["FindItem"])).To(BeNumerically("~", 6, 1), "each is audited every four hours")
+			Expect(count["GetStreamingEvents"]).To(BeNumerically("<=", 24*60/25*w.Organisation.State().Streams+10))
+		})
+	})
+})
+
+// wire counts the bytes between the notifier and everybody else.
+type wire struct{ bytes atomic.Int64 }
+
+func (c *wire) tap(n *app.Network) {
+	dial := n.Dial
+	n.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &tapped{conn, c}, nil
+	}
+}
+
+type tapped struct {
+	net.Conn
+	wire *wire
+}
+
+func (t *tapped) Read(b []byte) (int, error) {
+	n, err := t.Conn.Read(b)
+	t.wire.bytes.Add(int64(n))
+	return n, err
+}
+
+func (t *tapped) Write(b []byte) (int, error) {
+	n, err := t.Conn.Write(b)
+	t.wire.bytes.Add(int64(n))
+	return n, err
+}
 
 var _ = Describe("Inside the budgets", func() {
 	world.Story("a server that is busy is left alone for as long as it says", world.Options{VirtualOnly: true, Patient: 12 * time.Hour}, func(w *world.World) {
