@@ -25,6 +25,10 @@ day: ## 24 virtual hours of 15,000 mailboxes on every Exchange, with hostile ser
 	MAILBELL_DAY_MAILBOXES=$(or $(MAILBOXES),15000) MAILBELL_DAY_MAILS=$(or $(MAILS),40) MAILBELL_DAY_EXCHANGE="$(or $(EXCHANGE),2010sp2 2013 2016 2019 se online)" \
 	  GOGC=200 $(GO) test -timeout 24h ./scenarios/throttling -v -ginkgo.v -ginkgo.no-color -ginkgo.timeout 24h -ginkgo.focus '$(or $(FOCUS),A day)' | grep -v level=
 
+.PHONY: storm
+storm: ## worlds drawn from seeds: make storm SEEDS=1-1000
+	MAILBELL_STORM_SEEDS=$(or $(SEEDS),1-100) $(GO) test -timeout 24h ./scenarios/storm -ginkgo.timeout 24h
+
 .PHONY: check
 check: ## formatting, vet, staticcheck, dead code, tidy modules, Windows and Linux builds
 	@out=$$($(TOOL) gofumpt -l cmd fakes notifier scenarios loadgen) && test -z "$$out" || { echo "$$out"; echo 'run: make format'; exit 1; }

@@ -102,7 +102,7 @@ func day(v exchange.Version) {
 		}
 		events = append(events, world.Event{At: t.from, Do: lock(true)}, world.Event{At: t.to, Do: lock(false)})
 	}
-	slices.SortFunc(events, func(a, b world.Event) int { return int(a.At - b.At) })
+	world.Sort(events)
 
 	begin := time.Now()
 	plan := world.Traffic(daySeed, dayMailboxes, dayMails, 24*time.Hour)

@@ -13,6 +13,8 @@ import (
 	. "github.com/onsi/gomega"
 
 	"mailbell/fakes/exchange"
+	"mailbell/fakes/journal"
+	"mailbell/fakes/memnet"
 	"mailbell/notifier"
 	"mailbell/notifier/bookmark"
 	"mailbell/scenarios/oracle"
@@ -97,16 +99,40 @@ func (w *World) Play(plan []Arrival, events []Event) {
 		if d := time.Until(began.Add(a.At)); d > 0 {
 			pause(d)
 		}
-		to := fmt.Sprintf("user%05d@%s", a.Mailbox, w.Domain())
-		raw := fmt.Appendf(nil, "From: Ada Example <ada@fabrikam.test>\r\nTo: %s\r\nSubject: #%d\r\n\r\nBody of #%d\r\n", to, i, i)
-		got, err := w.Organisation.Deliver(exchange.Envelope{From: "ada@fabrikam.test", To: []string{to}, Raw: raw})
-		Expect(err).NotTo(HaveOccurred())
-		Expect(got[0].Err).NotTo(HaveOccurred())
+		w.TryMail(fmt.Sprintf("user%05d@%s", a.Mailbox, w.Domain()), fmt.Sprintf("#%d", i))
 	}
 	for _, e := range events {
 		pause(time.Until(began.Add(e.At)))
 		e.Do()
 	}
+}
+
+// TryMail delivers a mail to a mailbox, unless that is not there to take it.
+func (w *World) TryMail(to, subject string) {
+	GinkgoHelper()
+	raw := fmt.Appendf(nil, "From: Ada Example <ada@fabrikam.test>\r\nTo: %s\r\nSubject: %s\r\n\r\nBody of %s\r\n", to, subject, subject)
+	_, err := w.Organisation.Deliver(exchange.Envelope{From: "ada@fabrikam.test", To: []string{to}, Raw: raw})
+	Expect(err).NotTo(HaveOccurred())
+}
+
+// Note writes something into the journal that no server tells of.
+func (w *World) Note(kind, text string) {
+	w.Journal.Append(journal.Entry{Server: "story", Kind: kind, Detail: map[string]string{"text": text}})
+}
+
+// CutNetwork cuts every connection in the virtual world.
+func (w *World) CutNetwork() {
+	GinkgoHelper()
+	n, ok := w.Network.(*memnet.Network)
+	Expect(ok).To(BeTrue(), "the network is not virtual")
+	for _, host := range []string{"mail." + w.Domain() + ":443", "autodiscover." + w.Domain() + ":443", "api.push.apple.com:443", "login.live.com:443", "login.microsoftonline.com:443"} {
+		n.Cut(host)
+	}
+}
+
+// Sort puts events in order; those of the same time stay as they are.
+func Sort(events []Event) {
+	slices.SortStableFunc(events, func(a, b Event) int { return int(a.At - b.At) })
 }
 
 // Event is something that happens during a plan.

@@ -64,6 +64,7 @@ type Options struct {
 	Log       io.Writer           // gets the notifier's log at its finest, too; nil: nobody
 	Quiet     bool                // errors only in the notifier's log
 	Latency   time.Duration       // of the virtual network, one way
+	Secluded  bool                // the notifier's log goes to Log alone
 	// VirtualOnly leaves the telling in real time out: it would take too long.
 	VirtualOnly bool
 	Patient     time.Duration // how long a verb waits; 0: 30 minutes virtual, 30 seconds real
@@ -81,6 +82,7 @@ type World struct {
 	dir     string
 	cancel  context.CancelFunc
 	phones  *http.Client // of the devices
+	life    *life        // of the notifier
 	devices []*Device
 	people  map[string]bool
 	patient time.Duration
@@ -156,6 +158,7 @@ func (w *World) Close() {
 // StartNotifier brings up the notifier, with what its stores remember.
 func (w *World) StartNotifier() {
 	GinkgoHelper()
+	w.life = newLife()
 	a, err := app.New(w.options())
 	Expect(err).NotTo(HaveOccurred())
 	Expect(a.Start(w.Ctx)).To(Succeed())
@@ -171,6 +174,25 @@ func (w *World) StopNotifier() {
 	ctx, cancel := context.WithTimeout(w.Ctx, time.Minute)
 	defer cancel()
 	Expect(w.App.Stop(ctx)).To(Succeed())
+	w.App = nil
+	w.phones.CloseIdleConnections()
+	for _, end := range w.afterNotifier {
+		Expect(end()).To(Succeed())
+	}
+	w.afterNotifier = nil
+}
+
+// KillNotifier ends it as kill -9 does. Its stores have what they had at that
+// moment.
+func (w *World) KillNotifier() {
+	GinkgoHelper()
+	if w.App == nil {
+		return
+	}
+	w.life.kill()
+	ctx, cancel := context.WithCancel(w.Ctx)
+	cancel()
+	_ = w.App.Stop(ctx) // it complains of its disk
 	w.App = nil
 	w.phones.CloseIdleConnections()
 	for _, end := range w.afterNotifier {
@@ -198,7 +220,7 @@ func (w *World) options() app.Options {
 	o := app.Options{
 		Stores: w.stores,
 		Network: app.Network{
-			Dial:      w.Dial,
+			Dial:      w.life.dial(w.Dial),
 			Listen:    func(_, addr string) (net.Listener, error) { return w.Network.Listen(addr) },
 			LookupSRV: noSRV,
 			RootCAs:   w.World.Authority.Pool(),
@@ -213,6 +235,9 @@ func (w *World) options() app.Options {
 		// The oracle asks for receipts far more often than a device may.
 		API:    app.API{Listen: host, TLS: &cert, Keys: []api.TrustedKey{trusted}, Limits: api.Limits{RatePerSecond: 1e6, RateBurst: 1e6}},
 		Logger: slog.New(slog.NewTextHandler(w.log(), &slog.HandlerOptions{Level: level})),
+	}
+	if w.stores != nil {
+		o.Stores = w.life.disk.between(w.stores)
 	}
 	if w.dir != "" {
 		o.Engine = engine.Options{Dir: w.dir, Key: []byte("0123456789abcdef0123456789abcdef")}
@@ -256,8 +281,11 @@ func (w *World) exchange() app.Exchange {
 
 // log is where the notifier's log goes: a failing spec shows it.
 func (w *World) log() io.Writer {
-	if w.opt.Log == nil {
+	switch {
+	case w.opt.Log == nil:
 		return GinkgoWriter
+	case w.opt.Secluded:
+		return w.opt.Log
 	}
 	return io.MultiWriter(GinkgoWriter, w.opt.Log)
 }

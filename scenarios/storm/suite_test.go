@@ -1,0 +1,23 @@
+// Package storm plays worlds that are drawn from a seed: population, traffic,
+// faults over every component, kills of the notifier. First nothing may be wrong
+// while things break, except that mail is late; then everything is mended, and
+// within ConvergeMax nothing may be missing.
+//
+// A seed is played again with MAILBELL_STORM_SEEDS; "5", "1-1000" and lists are
+// understood. A storm that fails leaves a folder under .scratch/storm with the
+// journal, the notifier's log, a timeline for the browser, and the command.
+package storm
+
+import (
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"mailbell/scenarios/world"
+)
+
+func TestStorm(t *testing.T) {
+	RegisterFailHandler(Fail)
+	world.Suite(t, "Storm")
+}
