@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"mailbell/scenarios/oracle"
+	"mailbell/scenarios/timeline"
 )
 
 // folder leaves everything about a storm that failed, and says where and how to
@@ -26,7 +27,11 @@ func (s *storm) folder(r oracle.Report, log []byte) string {
 			return message + " (not written: " + err.Error() + ")"
 		}
 	}
-	for name, text := range map[string]string{"report.txt": message + "\n", "journal.jsonl": journal.String(), "notifier.log": string(log)} {
+	var page strings.Builder
+	if err := timeline.Write(&page, s.p.String(), s.w.Journal.After(0)); err != nil {
+		return message + " (not written: " + err.Error() + ")"
+	}
+	for name, text := range map[string]string{"timeline.html": page.String(), "report.txt": message + "\n", "journal.jsonl": journal.String(), "notifier.log": string(log)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			return message + " (not written: " + err.Error() + ")"
 		}

@@ -112,6 +112,9 @@ func play(p Plan) {
 		Fail(s.folder(r, log.Bytes()))
 	}
 	Expect(r.Expected).To(BeNumerically(">", 0))
+	if os.Getenv("MAILBELL_STORM_KEEP") != "" {
+		s.folder(r, log.Bytes())
+	}
 	AddReportEntry("oracle", r.String(), ReportEntryVisibilityFailureOrVerbose)
 }
 

@@ -5,7 +5,8 @@
 //
 // A seed is played again with MAILBELL_STORM_SEEDS; "5", "1-1000" and lists are
 // understood. A storm that fails leaves a folder under .scratch/storm with the
-// journal, the notifier's log, a timeline for the browser, and the command.
+// journal, the notifier's log, a timeline for the browser, and the command;
+// with MAILBELL_STORM_KEEP=1 every storm does.
 package storm
 
 import (
