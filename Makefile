@@ -29,6 +29,10 @@ day: ## 24 virtual hours of 15,000 mailboxes on every Exchange, with hostile ser
 storm: ## worlds drawn from seeds: make storm SEEDS=1-1000
 	MAILBELL_STORM_SEEDS=$(or $(SEEDS),1-100) $(GO) test -timeout 24h ./scenarios/storm -ginkgo.timeout 24h
 
+.PHONY: mutants
+mutants: ## deliberate bugs, one at a time, and what catches each (an hour)
+	MAILBELL_MUTANTS=$(or $(MUTANTS),all) $(GO) test -v -count=1 -timeout 24h ./scenarios/mutants -run Caught | grep -v '^=== '
+
 .PHONY: check
 check: ## formatting, vet, staticcheck, dead code, tidy modules, Windows and Linux builds
 	@out=$$($(TOOL) gofumpt -l cmd fakes notifier scenarios loadgen) && test -z "$$out" || { echo "$$out"; echo 'run: make format'; exit 1; }

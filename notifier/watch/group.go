@@ -1,8 +1,11 @@
 package watch
 
 import (
+	"cmp"
 	"context"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,6 +40,7 @@ type group struct {
 	charge      int       // which member the stream is charged to, counted round
 	openAfter   time.Time // no stream is opened before this
 	opens       strikes   // streams that ended early
+	busyUntil   time.Time // the server wants no Subscribe before
 	joined      time.Time // when the last member came
 
 	subscribers sync.WaitGroup // subscribe, which knows of subscriptions that members do not yet
@@ -253,23 +257,18 @@ func (g *group) smallest() *stream {
 	return found
 }
 
-// subscribe makes the subscriptions of the members given, the anchor's first,
-// because its answer names the server that the others have to go to.
+// subscribe makes the subscriptions of the members given: the anchor's first,
+// because its answer names the server that the others have to go to; then those
+// of mailboxes that were never heard, then of those that wait longest. When the
+// server is busy and says for how long, the others of the group wait as well.
 func (g *group) subscribe(ctx context.Context, due []*member) {
 	defer g.subscribers.Done()
 	g.mu.Lock()
 	anchor := g.anchor
 	g.mu.Unlock()
 	slices.SortFunc(due, func(a, b *member) int {
-		switch an, bn := a.m.address(), b.m.address(); {
-		case an == bn:
-			return 0
-		case an == anchor:
-			return -1
-		case bn == anchor || an > bn:
-			return 1
-		}
-		return -1
+		return cmp.Or(first(a.m.address() == anchor, b.m.address() == anchor), first(a.m.isNew(), b.m.isNew()),
+			a.m.sinceWhen().Compare(b.m.sinceWhen()), strings.Compare(a.m.address(), b.m.address()))
 	})
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, parallelSubscribe)
@@ -294,7 +293,7 @@ func (g *group) subscribe(ctx context.Context, due []*member) {
 
 func (g *group) subscribeOne(ctx context.Context, mb *member) {
 	m := mb.m
-	if m.ctx.Err() != nil || ctx.Err() != nil {
+	if m.ctx.Err() != nil || ctx.Err() != nil || g.isBusy(mb) {
 		return
 	}
 	m.enter(Subscribing, RetryDue)
@@ -349,10 +348,36 @@ func (g *group) subscribeFailed(mb *member, err error) {
 	d, _ := m.strike(retryMin, retryMax, backOffTold(err))
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if told := backOffTold(err); told > 0 && errorCode(err) == "ErrorServerBusy" {
+		g.busyUntil = time.Now().Add(told)
+	}
 	if g.members[m] == mb {
 		mb.due = time.Now().Add(d)
 		m.wait(Refused, err, d)
 	}
+}
+
+// isBusy says whether the group's server has asked to be left alone; the member
+// then has its turn afterwards.
+func (g *group) isBusy(mb *member) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !time.Now().Before(g.busyUntil) {
+		return false
+	}
+	mb.due = g.busyUntil.Add(rand.N(busySpread))
+	return true
+}
+
+// first puts what is true before what is not.
+func first(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
 }
 
 // reanchorLocked has the group find its server anew, by a mailbox that is in it.

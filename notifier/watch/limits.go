@@ -135,6 +135,9 @@ const (
 	// is looked for once more.
 	goneRetry = time.Second
 
+	// busySpread is over what time the Subscribe requests that waited for a busy
+	// server are spread.
+	busySpread = 5 * time.Second
 	// stopUnsubscribe bounds the time spent on an Unsubscribe request.
 	stopUnsubscribe = 5 * time.Second
 	// compareParallelDefault is Options.CompareParallel when nothing is said.

@@ -134,6 +134,20 @@ func (m *mailbox) shun(g *group) {
 	m.shunned = shunned
 }
 
+// isNew says that the mailbox was never heard.
+func (m *mailbox) isNew() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.comparedAt.IsZero()
+}
+
+// sinceWhen is when the mailbox entered its state.
+func (m *mailbox) sinceWhen() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.since
+}
+
 // waitsForAccount says whether the wait is for an account.
 func (m *mailbox) waitsForAccount(yes bool) {
 	m.mu.Lock()

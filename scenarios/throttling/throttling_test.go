@@ -159,6 +159,19 @@ var _ = Describe("Inside the budgets", func() {
 		Expect(refused).To(BeNumerically("<=", 2), "who comes back early waits longer") // the item and, beside it, the count
 	})
 
+	world.Story("a server that is busy for one mailbox of a group gets no Subscribe of the others meanwhile", world.Options{VirtualOnly: true, Patient: 12 * time.Hour, Mailboxes: 40, Servers: []string{"ex01"}}, func(w *world.World) {
+		w.Crowd()
+		w.AwaitStreaming()
+		const told = 5 * time.Minute
+		w.MustAddFault(fault.Fault{Name: "ews.busy", Count: 1, Args: map[string]string{"ms": fmt.Sprint(told.Milliseconds())}})
+		begin := w.Journal.Last()
+		w.Organisation.LoseSubscriptions("")
+		w.Wait(told - time.Second)
+		Expect(requests(w, "Subscribe", begin)).To(BeNumerically("<=", 10), "no more than were on their way")
+		w.AwaitStreaming()
+		w.Mail("user00040@"+w.Domain(), "#after")
+	})
+
 	for _, v := range []exchange.Version{exchange.V2010SP2, exchange.V2013, exchange.VOnline} {
 		world.Story(fmt.Sprintf("on Exchange %s, no request is one too many although everything breaks again and again", v), world.Options{
 			VirtualOnly: true, Patient: 12 * time.Hour, Version: v, Mailboxes: 120, Listeners: 2, Latency: roundTrip / 2, Quiet: true,
