@@ -107,7 +107,7 @@ func TestAPlanIsPrintedAndFailsWhenItDoesNotFit(t *testing.T) {
 	if code != exitOK || err != "" {
 		t.Errorf("code %d, %s", code, err)
 	}
-	for _, want := range []string{"listener accounts     12 ", "streams               84 ", "30384", "50.7s"} {
+	for _, want := range []string{"listener accounts     12 ", "streams               84 ", "30384", "19.45s"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}

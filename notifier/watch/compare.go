@@ -161,6 +161,14 @@ func touches(page []ews.FoundItem, walked map[ews.ItemID]bool) bool {
 	return false
 }
 
+// compareSoon queues a mailbox for its comparison. One without a place is
+// compared when a stream carries it.
+func (w *Watcher) compareSoon(m *mailbox) {
+	if g := w.groupOf(m); g != nil {
+		g.account.toCompare.push(m)
+	}
+}
+
 // catchUp compares a mailbox that has an open gap.
 func (w *Watcher) catchUp(m *mailbox) {
 	if err := w.compare(m.ctx, m, notifier.FromCatchUp); err != nil && m.ctx.Err() == nil {
@@ -180,5 +188,7 @@ func (w *Watcher) compareFailed(m *mailbox, err error) {
 	}
 	d, _ := m.strike(retryMin, retryMax, backOffTold(err))
 	m.retry(err, d)
-	w.toCompare.rest(m, d)
+	if g := w.groupOf(m); g != nil {
+		g.account.toCompare.rest(m, d)
+	}
 }

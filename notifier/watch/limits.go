@@ -140,8 +140,10 @@ const (
 	busySpread = 5 * time.Second
 	// stopUnsubscribe bounds the time spent on an Unsubscribe request.
 	stopUnsubscribe = 5 * time.Second
-	// compareParallelDefault is Options.CompareParallel when nothing is said.
-	compareParallelDefault = 16
+	// compareParallelDefault is Options.CompareParallel when nothing is said: half
+	// of the requests that an account may have under way, so that new mail is read
+	// meanwhile.
+	compareParallelDefault = 4
 	// parallelSubscribe bounds the Subscribe requests of one group in flight.
 	parallelSubscribe = 4
 )

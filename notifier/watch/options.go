@@ -61,7 +61,7 @@ type Options struct {
 	AuditEvery      time.Duration // each mailbox is compared once in this time, whatever the stream says; 0: 4 h; negative: never
 	BookmarkEvery   time.Duration // moved bookmarks are written this often; 0: 250 ms
 	HandleParallel  int           // mailboxes handled at once; 0: 64
-	CompareParallel int           // comparisons at once; 0: 16
+	CompareParallel int           // comparisons of one account at once; 0: 4
 	UserAgent       string        // stable and own: administrators filter on it; empty: "Mailbell"
 	Logger          *slog.Logger  // nil: silent
 }

@@ -126,14 +126,14 @@ func MakePlan(o PlanOptions) (Plan, error) {
 
 // startUp is how long it takes at the given latency: discovery, then what binds
 // most of the requests an account may have under way, the subscriptions a group
-// makes side by side, and the comparisons of all.
+// makes side by side, and the comparisons of an account.
 func (p Plan) startUp(o PlanOptions, groups int) time.Duration {
 	rounds := func(requests, parallel int) time.Duration { return time.Duration(ceil(requests, parallel)) * o.Latency }
 	streams := groups * ceil(ceil(p.PerAccount, groups), StreamMembersMax)
 	return rounds(p.Discoveries, autodiscover.ParallelDefault) + max(
 		rounds(2*p.PerAccount, o.Requests),
 		rounds(p.PerAccount, streams*parallelSubscribe),
-		rounds(p.Comparisons, compareParallelDefault),
+		rounds(p.PerAccount, compareParallelDefault),
 	) + rounds(streams, streams) // the openings, side by side
 }
 

@@ -110,7 +110,7 @@ func (s *stream) listening() {
 		}
 		mb.m.mu.Unlock()
 		if gap {
-			s.g.w.toCompare.push(mb.m)
+			s.g.w.compareSoon(mb.m)
 		}
 	}
 }
@@ -197,7 +197,7 @@ func (s *stream) refused(msg ews.StreamMessage) {
 			s.resubscribe(mb, msg.Err, early)
 		case ews.CatchUp:
 			mb.m.openGap()
-			w.toCompare.push(mb.m)
+			w.compareSoon(mb.m)
 		case ews.Resubscribe:
 			s.resubscribe(mb, msg.Err, early)
 		case ews.BackOff:

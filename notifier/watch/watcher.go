@@ -30,10 +30,9 @@ type Watcher struct {
 	log   *slog.Logger
 	notes *notebook
 
-	ready     *runqueue // mailboxes with pending events
-	toCompare *runqueue // mailboxes with an open gap and a place
-	toWalk    *runqueue // mailboxes that lack a sync state
-	toTell    *runqueue // mailboxes whose owner did something elsewhere
+	ready  *runqueue // mailboxes with pending events
+	toWalk *runqueue // mailboxes that lack a sync state
+	toTell *runqueue // mailboxes whose owner did something elsewhere
 
 	mu        sync.Mutex
 	running   bool
@@ -57,6 +56,7 @@ type account struct {
 	mailboxes    int       // placed; belongs to Watcher.mu
 	blockedUntil time.Time // credentials refused; belongs to Watcher.mu
 	clients      map[string]*ews.Client
+	toCompare    *runqueue // its mailboxes with an open gap
 }
 
 // New checks the options; it does no network traffic.
@@ -66,12 +66,12 @@ func New(o Options) (*Watcher, error) {
 	}
 	w := &Watcher{
 		opt: o, log: o.Logger, notes: newNotebook(o.Bookmarks, o.Logger),
-		ready: newRunqueue(), toCompare: newRunqueue(), toWalk: newRunqueue(), toTell: newRunqueue(),
+		ready: newRunqueue(), toWalk: newRunqueue(), toTell: newRunqueue(),
 		mailboxes: map[notifier.Mailbox]*mailbox{}, groups: map[groupKey][]*group{},
 		asking: map[*mailbox]time.Time{}, askWake: make(chan struct{}, 1),
 	}
 	for _, a := range o.Accounts {
-		w.accounts = append(w.accounts, &account{Account: a, clients: map[string]*ews.Client{}})
+		w.accounts = append(w.accounts, &account{Account: a, clients: map[string]*ews.Client{}, toCompare: newRunqueue()})
 	}
 	return w, nil
 }
@@ -91,8 +91,10 @@ func (w *Watcher) Run(ctx context.Context) error {
 	for range w.opt.HandleParallel {
 		workers.Go(func() { w.ready.work(w.handle) })
 	}
-	for range w.opt.CompareParallel {
-		workers.Go(func() { w.toCompare.work(w.catchUp) })
+	for _, a := range w.accounts {
+		for range w.opt.CompareParallel {
+			workers.Go(func() { a.toCompare.work(w.catchUp) })
+		}
 	}
 	for range walkParallel {
 		workers.Go(func() { w.toWalk.work(w.walk) })
@@ -117,7 +119,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 	w.mu.Unlock()
 	w.tasks.Wait()
 	w.ready.close()
-	w.toCompare.close()
+	for _, a := range w.accounts {
+		a.toCompare.close()
+	}
 	w.toWalk.close()
 	w.toTell.close()
 	workers.Wait()
@@ -160,7 +164,9 @@ func (w *Watcher) Remove(name notifier.Mailbox) {
 	}
 	m.stop()
 	w.ready.forget(m)
-	w.toCompare.forget(m)
+	for _, a := range w.accounts {
+		a.toCompare.forget(m)
+	}
 	w.toWalk.forget(m)
 	w.toTell.forget(m)
 	w.unplace(m)
@@ -215,7 +221,7 @@ func (w *Watcher) handle(m *mailbox) {
 		w.ready.push(m)
 	}
 	if then.compare {
-		w.toCompare.push(m)
+		w.compareSoon(m)
 	}
 	if then.walk {
 		w.toWalk.push(m)
