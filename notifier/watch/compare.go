@@ -101,7 +101,7 @@ func (w *Watcher) handOver(m *mailbox, found []notifier.Event) {
 
 // missing lists the items that the bookmark does not know, newest first. Those
 // received before its start were overlooked by the comparisons and streams
-// before: they are finds of an audit, as long as they look like news.
+// before: they are finds of an audit, unless they have been read meanwhile.
 func (w *Watcher) missing(ctx context.Context, c *ews.Client, m *mailbox, mark notifier.Bookmark, why notifier.Source) ([]notifier.Event, error) {
 	known := make(map[notifier.ItemID]bool, len(mark.Seen))
 	for _, s := range mark.Seen {
@@ -130,11 +130,14 @@ func (w *Watcher) missing(ctx context.Context, c *ews.Client, m *mailbox, mark n
 				return out, nil
 			}
 			id := notifier.ItemID(it.ID)
-			source, old := why, it.Received.Before(start)
-			if old {
+			source := why
+			switch old := it.Received.Before(start); {
+			case old && it.Read: // no alarm: it may have been moved in; if not, its receipt is due
+				source = notifier.FromCatchUp
+			case old:
 				source = notifier.FromAudit
 			}
-			if known[id] || old && it.Read || (why == notifier.FromAudit && now.Sub(it.Received) < auditGrace) {
+			if known[id] || (why == notifier.FromAudit && now.Sub(it.Received) < auditGrace) {
 				continue
 			}
 			known[id] = true // pages shift when mail arrives between them

@@ -296,7 +296,15 @@ func (g *group) subscribeOne(ctx context.Context, mb *member) {
 	if m.ctx.Err() != nil || ctx.Err() != nil || g.isBusy(mb) {
 		return
 	}
-	m.enter(Subscribing, RetryDue)
+	g.mu.Lock()
+	still := g.members[m] == mb // it may have left while others had their turn
+	if still {
+		m.enter(Subscribing, RetryDue)
+	}
+	g.mu.Unlock()
+	if !still {
+		return
+	}
 	sub, err := g.client.Subscribe(ctx, g.caller(m.address()), g.w.opt.eventTypes()...)
 	g.mu.Lock()
 	member := g.members[m] == mb

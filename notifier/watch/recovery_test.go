@@ -241,6 +241,24 @@ func TestTheAuditFindsWhatTheStreamLostAlthoughNewerMailWasDealtWith(t *testing.
 	})
 }
 
+func TestAMailThatNoStreamToldOfAndThatWasReadMeanwhileIsDealtWithAllTheSame(t *testing.T) {
+	streaming(t, func(s *stage) {
+		_, err := s.faults.Add(fault.Fault{Name: "ews.stream.lose-event", Scope: fault.Scope{Mailbox: string(ada)}, Count: 1})
+		must(t, err)
+		id := s.mailAndPass(ada, "lost, and read at the desk")
+		must(t, s.org.MarkRead(string(ada), string(id)))
+		ids := []notifier.ItemID{id}
+		for range 5 {
+			s.pass(time.Hour)
+			ids = append(ids, s.mailAndPass(ada, "and told"))
+		}
+		s.mustHandle(ids...) // its receipt is due
+		if n := s.watcher.Stats().AuditFinds; n != 0 {
+			t.Errorf("%d finds counted: it may as well have been moved in", n)
+		}
+	})
+}
+
 func TestARemovedMailboxIsUnsubscribedAndForgotten(t *testing.T) {
 	streaming(t, func(s *stage) {
 		s.watcher.Remove(ada)

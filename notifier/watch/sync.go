@@ -129,7 +129,7 @@ func newcomers(name notifier.Mailbox, page ews.SyncPage, mark notifier.Bookmark,
 	var found []ews.FoundItem
 	for _, it := range page.Created {
 		news := !it.Read && !it.Draft && now.Sub(it.Received) <= movedInAgeMax
-		if !it.Received.Before(mark.Start()) || mark.Sync.Walked && news {
+		if !it.Received.Before(mark.Start()) || !it.Received.Before(mark.Floor) && !it.Draft || mark.Sync.Walked && news {
 			found = append(found, it)
 		}
 	}

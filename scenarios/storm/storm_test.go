@@ -109,7 +109,7 @@ func play(p Plan) {
 	irregular := w.App.Watcher().Stats().Irregular
 	if !r.OK() || irregular != 0 {
 		w.Trail(r)
-		Fail(s.folder(r, log.Bytes()))
+		Fail(fmt.Sprintf("%d transitions that are none; %s", irregular, s.folder(r, log.Bytes())))
 	}
 	Expect(r.Expected).To(BeNumerically(">", 0))
 	if os.Getenv("MAILBELL_STORM_KEEP") != "" {
