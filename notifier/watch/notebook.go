@@ -16,14 +16,16 @@ type notebook struct {
 	store bookmark.Store
 	log   *slog.Logger
 	wake  chan struct{} // there is something that should not wait
+	stir  chan struct{} // there is something
 
-	mu    sync.Mutex
-	dirty map[notifier.Mailbox]notifier.Bookmark
-	drop  map[notifier.Mailbox]bool
+	mu      sync.Mutex
+	stirred bool // since the latest flush
+	dirty   map[notifier.Mailbox]notifier.Bookmark
+	drop    map[notifier.Mailbox]bool
 }
 
 func newNotebook(s bookmark.Store, log *slog.Logger) *notebook {
-	return &notebook{store: s, log: log, wake: make(chan struct{}, 1), dirty: map[notifier.Mailbox]notifier.Bookmark{}, drop: map[notifier.Mailbox]bool{}}
+	return &notebook{store: s, log: log, wake: make(chan struct{}, 1), stir: make(chan struct{}, 1), dirty: map[notifier.Mailbox]notifier.Bookmark{}, drop: map[notifier.Mailbox]bool{}}
 }
 
 func (n *notebook) moved(b notifier.Bookmark) {
@@ -31,6 +33,7 @@ func (n *notebook) moved(b notifier.Bookmark) {
 	defer n.mu.Unlock()
 	delete(n.drop, b.Mailbox)
 	n.dirty[b.Mailbox] = b
+	n.stirLocked()
 }
 
 // soon has what has moved written without waiting for the next interval.
@@ -46,24 +49,43 @@ func (n *notebook) removed(m notifier.Mailbox) {
 	defer n.mu.Unlock()
 	delete(n.dirty, m)
 	n.drop[m] = true
+	n.stirLocked()
 }
 
-// run writes every interval until ctx ends, and once more then.
+// run writes what has moved, at the latest after every, until ctx ends, and once
+// more then. While nothing moves it sleeps.
 func (n *notebook) run(ctx context.Context, every time.Duration) {
-	t := time.NewTicker(every)
-	defer t.Stop()
+	rest := time.NewTimer(0)
+	rest.Stop()
+	defer rest.Stop()
 	for {
 		select {
-		case <-t.C:
-			n.flush(ctx)
+		case <-n.stir:
+			rest.Reset(every)
+			continue
+		case <-rest.C:
 		case <-n.wake:
-			n.flush(ctx)
+			rest.Stop()
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
 			n.flush(last)
 			return
 		}
+		n.flush(ctx)
+	}
+}
+
+// stirLocked has run know that there is something to write. One that was told
+// before is on its way.
+func (n *notebook) stirLocked() {
+	if n.stirred {
+		return
+	}
+	n.stirred = true
+	select {
+	case n.stir <- struct{}{}:
+	default:
 	}
 }
 
@@ -71,6 +93,7 @@ func (n *notebook) run(ctx context.Context, every time.Duration) {
 func (n *notebook) flush(ctx context.Context) {
 	n.mu.Lock()
 	dirty, drop := n.dirty, n.drop
+	n.stirred = false
 	n.dirty, n.drop = map[notifier.Mailbox]notifier.Bookmark{}, map[notifier.Mailbox]bool{}
 	n.mu.Unlock()
 	if len(dirty) > 0 {
@@ -86,6 +109,7 @@ func (n *notebook) flush(ctx context.Context) {
 					n.dirty[b.Mailbox] = b
 				}
 			}
+			n.stirLocked()
 			n.mu.Unlock()
 		}
 	}
@@ -95,6 +119,7 @@ func (n *notebook) flush(ctx context.Context) {
 			n.mu.Lock()
 			if _, back := n.dirty[m]; !back {
 				n.drop[m] = true
+				n.stirLocked()
 			}
 			n.mu.Unlock()
 		}

@@ -21,7 +21,7 @@ import (
 
 // The size of a day; make day sets that of the reference product.
 var (
-	dayMailboxes = number("MAILBELL_DAY_MAILBOXES", 120)
+	dayMailboxes = number("MAILBELL_DAY_MAILBOXES", 60)
 	dayMails     = number("MAILBELL_DAY_MAILS", 8) // of one mailbox
 	dayVersions  = strings.Fields(env("MAILBELL_DAY_EXCHANGE", "2013 online"))
 	dayProfile   = fault.Profile(env("MAILBELL_DAY_PROFILE", string(fault.Hostile)))
