@@ -13,8 +13,8 @@ const (
 	// seconds. Source: protocols, EWS "bookmark": overlap of at least 5 min.
 	BookmarkOverlap = 10 * time.Minute
 	// BookmarkLookBack is how far below From a bookmark still knows every item
-	// one by one: longer than the time between two audits, so that an audit finds
-	// what was overlooked although newer mail has been dealt with since.
+	// one by one: longer than the longest time between two audits, so that an audit
+	// finds what was overlooked although newer mail has been dealt with since.
 	BookmarkLookBack = 5 * time.Hour
 	// BookmarkSeenMax bounds the items remembered one by one. Past it the floor
 	// rises early.
@@ -38,8 +38,8 @@ type SeenItem struct {
 // before Floor is; of those received at or after it, exactly the ones in Seen
 // are. The zero Floor is not a bookmark.
 //
-// From is where a comparison after a gap may stop, since everything received
-// before it was compared once. Between Floor and From only an audit looks.
+// Everything received before From was compared once: an item between Floor and
+// From that is not in Seen was overlooked then.
 type Bookmark struct {
 	Mailbox Mailbox    `json:"mailbox"`
 	Floor   time.Time  `json:"floor"`         // UTC

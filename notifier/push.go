@@ -19,8 +19,8 @@ func NewNotificationID(m Mailbox, item ItemID) NotificationID {
 // UnreadUnknown is the Unread of a Notification whose mailbox was not asked.
 const UnreadUnknown = -1
 
-// Notification is what may be said about one mail, before it is rendered for a
-// device.
+// Notification is what may be said about one mail, or about a flood of them,
+// before it is rendered for a device.
 type Notification struct {
 	ID      NotificationID `json:"id"`
 	Mailbox Mailbox        `json:"mailbox"`
@@ -29,6 +29,9 @@ type Notification struct {
 	Noticed time.Time      `json:"noticed"`
 	Unread  int            `json:"unread"` // items unread in the Inbox, or UnreadUnknown
 }
+
+// Digest says that it announces all the mail of a flood, and no one item.
+func (n Notification) Digest() bool { return n.Message.Item == "" }
 
 // PushID identifies one notification for one device. A repeat of the push, in
 // this process or after a restart, has the same ID.

@@ -21,6 +21,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"mailbell/fakes"
+	"mailbell/fakes/testtool"
 )
 
 // started runs the program until the test ends and returns what it told.
@@ -64,13 +65,7 @@ func started(t *testing.T, args ...string) fakes.Ready {
 // curl runs curl, or skips loudly where there is none.
 func curl(t *testing.T, args ...string) (status, body string) {
 	t.Helper()
-	if _, err := exec.LookPath("curl"); err != nil {
-		if strings.Contains(os.Getenv("MAILBELL_REQUIRE"), "curl") {
-			t.Fatal("curl is required here and missing")
-		}
-		t.Skip("NO CURL: the fakes were not tried by an independent client")
-	}
-	out, err := exec.Command("curl", append([]string{"-sS", "--max-time", "20", "-w", "\n%{http_code} %{http_version}"}, args...)...).Output()
+	out, err := exec.Command(testtool.Curl.Path(t, "the fakes were not tried by an independent client"), append([]string{"-sS", "--max-time", "20", "-w", "\n%{http_code} %{http_version}"}, args...)...).Output()
 	if err != nil {
 		t.Fatalf("curl: %v", err)
 	}

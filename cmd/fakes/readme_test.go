@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mailbell/fakes"
+	"mailbell/fakes/testtool"
 )
 
 // readmeMax bounds a program of the README.
@@ -49,21 +50,8 @@ func folder(t *testing.T, r fakes.Ready) string {
 	return dir
 }
 
-// need finds a program by trying it, or skips loudly.
-func need(t *testing.T, name, pkg string, try ...string) {
-	t.Helper()
-	if exec.CommandContext(t.Context(), try[0], try[1:]...).Run() == nil {
-		return
-	}
-	if strings.Contains(os.Getenv("MAILBELL_REQUIRE"), name) {
-		t.Fatalf("%s is required here and missing: apt-get install %s", name, pkg)
-	}
-	t.Skipf("SKIPPED: THE README WAS NOT TRIED, there is no %s; apt-get install %s", name, pkg)
-}
-
 func TestThePythonOfTheREADMEHearsOfAMail(t *testing.T) {
-	const python = "/usr/bin/python3"
-	need(t, "exchangelib", "python3-exchangelib", python, "-c", "import exchangelib")
+	python := testtool.Python(t, "the Python of the README")
 	r := started(t)
 	ctx, cancel := context.WithTimeout(t.Context(), readmeMax)
 	defer cancel()
@@ -105,8 +93,7 @@ func TestThePythonOfTheREADMEHearsOfAMail(t *testing.T) {
 }
 
 func TestTheCurlLinesOfTheREADMEGetTheAnswersItTells(t *testing.T) {
-	need(t, "curl", "curl", "curl", "--version")
-	need(t, "bash", "bash", "bash", "-c", "command -v python3")
+	testtool.Curl.Path(t, "the curl lines of the README")
 	r := started(t)
 	ctx, cancel := context.WithTimeout(t.Context(), readmeMax)
 	defer cancel()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,39 +16,19 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
-)
 
-// requireEnv names the tools whose absence fails a test instead of skipping it.
-const requireEnv = "MAILBELL_REQUIRE"
+	"mailbell/fakes/testtool"
+)
 
 // patience bounds what a test waits for on a busy machine.
 const patience = 2 * time.Minute
-
-// browser finds a Chromium that can be killed by its process ID: the program
-// itself before Debian's wrapper script, behind which it would go on running.
-func browser(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{
-		"/usr/lib/chromium/chromium-headless-shell", "/usr/lib/chromium/chromium", "chrome-headless-shell", "google-chrome-stable", "google-chrome",
-		"chromium-headless-shell", "chromium",
-	} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if strings.Contains(os.Getenv(requireEnv), "chromium") {
-		t.Fatal("there is no Chromium, and " + requireEnv + " asks for it: apt-get install chromium-headless-shell")
-	}
-	t.Skip("SKIPPED: THE PAGE WAS NOT LOOKED AT, there is no Chromium; apt-get install chromium-headless-shell")
-	return ""
-}
 
 // open starts the browser and returns a context of one tab in it. Complaints
 // of the page fail the test when it ends.
 func openTab(t *testing.T) context.Context {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(browser(t)), chromedp.UserDataDir(t.TempDir()),
+		chromedp.ExecPath(testtool.Browser(t, "the page was not looked at")), chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("no-sandbox", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-gpu", true),
 		chromedp.WSURLReadTimeout(time.Minute),
 	)

@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	exited := -1
 	parser, err := kong.New(&c,
 		kong.Name("notifier"), kong.Description("New-mail push notifications for Exchange mailboxes."),
-		kong.Vars{"versions": strings.Join(watch.PlanVersions(), ","), "account_mailboxes": strconv.Itoa(watch.AccountMailboxesMax)},
+		kong.Vars{"versions": strings.Join(watch.PlanVersions(), ","), "account_mailboxes": strconv.Itoa(watch.AccountMailboxesMax), "account_requests": strconv.Itoa(watch.AccountRequestsMax)},
 		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&streams{stdout, stderr}),
 	)

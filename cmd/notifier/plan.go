@@ -16,7 +16,7 @@ type planCommand struct {
 	Groups           int           `default:"1" help:"Sets of mailboxes that share EWS URL and GroupingInformation, about one for each site (${default})."`
 	Accounts         int           `default:"0" help:"Listener accounts there are; by default as many as needed."`
 	AccountMailboxes int           `default:"${account_mailboxes}" help:"Mailboxes of one account, at most (${default})."`
-	Requests         int           `default:"8" help:"Requests of one account at a time (${default})."`
+	Requests         int           `default:"${account_requests}" help:"Requests of one account at a time (${default})."`
 	Latency          time.Duration `default:"50ms" help:"How long Exchange takes for one request (${default})."`
 }
 

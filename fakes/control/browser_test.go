@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,29 +17,14 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"mailbell/fakes/exchange"
+	"mailbell/fakes/testtool"
 )
-
-// browser finds a Chromium that can be killed by its process ID: the program
-// itself before Debian's wrapper script.
-func browser(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"/usr/lib/chromium/chromium-headless-shell", "/usr/lib/chromium/chromium", "chrome-headless-shell", "google-chrome-stable", "google-chrome", "chromium-headless-shell", "chromium"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if strings.Contains(os.Getenv("MAILBELL_REQUIRE"), "chromium") {
-		t.Fatal("there is no Chromium, and MAILBELL_REQUIRE asks for it: apt-get install chromium-headless-shell")
-	}
-	t.Skip("SKIPPED: THE PAGE OF THE FAKES WAS NOT LOOKED AT, there is no Chromium; apt-get install chromium-headless-shell")
-	return ""
-}
 
 // openTab starts the browser. What the page complains of fails the test.
 func openTab(t *testing.T) context.Context {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(browser(t)), chromedp.UserDataDir(t.TempDir()), chromedp.Flag("no-sandbox", true), chromedp.Flag("disable-gpu", true),
+		chromedp.ExecPath(testtool.Browser(t, "the page of the fakes was not looked at")), chromedp.UserDataDir(t.TempDir()), chromedp.Flag("no-sandbox", true), chromedp.Flag("disable-gpu", true),
 		chromedp.Flag("disable-background-networking", true), chromedp.WSURLReadTimeout(time.Minute))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)

@@ -21,6 +21,8 @@ import (
 	"github.com/sideshow/apns2"
 	"github.com/sideshow/apns2/token"
 	"golang.org/x/net/http2"
+
+	"mailbell/fakes/testtool"
 )
 
 // onLoopback is a server that programs outside this process can reach.
@@ -36,20 +38,6 @@ func onLoopback(t testing.TB, o Options) *host {
 	return h
 }
 
-// curl finds the program. Without it the test is skipped, unless
-// MAILBELL_REQUIRE names it.
-func curl(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("curl")
-	if err != nil {
-		if strings.Contains(os.Getenv("MAILBELL_REQUIRE"), "curl") {
-			t.Fatal("curl is required and not installed")
-		}
-		t.Skip("SKIPPED: curl is not installed, so no client with another HTTP/2 library was tried")
-	}
-	return path
-}
-
 // curlPost runs curl and returns the status, the headers and the body.
 func (h *host) curlPost(t *testing.T, url string, args ...string) (head, body string, err error) {
 	t.Helper()
@@ -60,7 +48,7 @@ func (h *host) curlPost(t *testing.T, url string, args ...string) (head, body st
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	all := append([]string{"--silent", "--show-error", "--include", "--cacert", ca, "--connect-to", "api.push.apple.com:443:" + h.Addr().String()}, args...)
-	cmd := exec.CommandContext(ctx, curl(t), append(all, "https://api.push.apple.com"+url)...)
+	cmd := exec.CommandContext(ctx, testtool.Curl.Path(t, "no client with another HTTP/2 library"), append(all, "https://api.push.apple.com"+url)...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

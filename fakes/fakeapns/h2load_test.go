@@ -9,21 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// h2load finds the program. Without it the test is skipped, unless
-// MAILBELL_REQUIRE names it.
-func h2load(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("h2load")
-	if err != nil {
-		if strings.Contains(os.Getenv("MAILBELL_REQUIRE"), "h2load") {
-			t.Fatal("h2load is required and not installed: apt-get install nghttp2-client")
-		}
-		t.Skip("SKIPPED: h2load is not installed, so a thousand streams of another HTTP/2 library were not tried; apt-get install nghttp2-client")
-	}
-	return path
-}
+	"mailbell/fakes/testtool"
+)
 
 // TestH2loadPushesOverAThousandStreams has a client of another HTTP/2 library
 // (nghttp2) find the limit of one stream, then the raised one, and fill it.
@@ -38,7 +26,7 @@ func TestH2loadPushesOverAThousandStreams(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, h2load(t), "-n", "20000", "-c", "1", "-m", "1000", "-d", body,
+	out, err := exec.CommandContext(ctx, testtool.H2load.Path(t, "a thousand streams of another HTTP/2 library"), "-n", "20000", "-c", "1", "-m", "1000", "-d", body,
 		"-H", "apns-topic: "+testTopic, "-H", "apns-push-type: alert", "-H", "authorization: "+h.bearer(time.Now()),
 		"https://"+h.Addr().String()+"/3/device/"+testToken).CombinedOutput()
 	if err != nil {

@@ -24,30 +24,12 @@ import (
 	"mailbell/fakes/fault"
 	"mailbell/fakes/iisauth"
 	"mailbell/fakes/journal"
+	"mailbell/fakes/testtool"
 )
-
-// requireEnv names the programs whose absence fails a test instead of skipping
-// it.
-const requireEnv = "MAILBELL_REQUIRE"
-
-// pythonWithExchangelib finds a Python with exchangelib in it.
-func pythonWithExchangelib(t *testing.T) string {
-	t.Helper()
-	for _, python := range []string{"/usr/bin/python3", "python3"} {
-		if exec.CommandContext(t.Context(), python, "-W", "error", "-c", "import exchangelib").Run() == nil {
-			return python
-		}
-	}
-	if strings.Contains(os.Getenv(requireEnv), "exchangelib") {
-		t.Fatal("there is no exchangelib, and " + requireEnv + " asks for it: apt-get install python3-exchangelib")
-	}
-	t.Skip("SKIPPED: NO STRANGER'S CLIENT TRIED THE FAKE, there is no exchangelib; apt-get install python3-exchangelib")
-	return ""
-}
 
 // Checklist ours 1-6.
 func TestExchangelibReceivesMailOfSeveralMailboxes(t *testing.T) {
-	python := pythonWithExchangelib(t)
+	python := testtool.Python(t, "no stranger's client tried the fake")
 	for _, how := range []string{"ntlm", "basic", "probe", "autodiscover"} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()

@@ -57,7 +57,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add([]byte("\ufeff<a/><b/>"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if bytes.Contains(body, []byte("GetStreamingEvents")) && bytes.Contains(body, []byte("EQBle")) {
-			t.Skip("an open stream lasts a minute")
+			return // it might open a stream, which lasts a minute; streams have tests of their own, in virtual time
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

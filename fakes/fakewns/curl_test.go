@@ -10,15 +10,13 @@ import (
 
 	"mailbell/fakes/fakewns"
 	"mailbell/fakes/network"
+	"mailbell/fakes/testtool"
 )
 
 // curl shares no code with the fake: it shows that the fake is right on the
 // wire and not only towards Go.
 func TestCurlFetchesATokenAndPushes(t *testing.T) {
-	curl, err := exec.LookPath("curl")
-	if err != nil {
-		t.Skip("CURL IS NOT INSTALLED: the fake is not checked by a foreign client")
-	}
+	curl := testtool.Curl.Path(t, "the fake was not tried by a foreign client")
 	s := overTCP(t, fakewns.Options{}).login()
 	dir := t.TempDir()
 	ca := filepath.Join(dir, "ca.pem")

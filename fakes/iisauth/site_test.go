@@ -29,6 +29,7 @@ import (
 	"mailbell/fakes/journal"
 	"mailbell/fakes/memnet"
 	"mailbell/fakes/testcert"
+	"mailbell/fakes/testtool"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -828,12 +829,9 @@ func TestHandshakeWorksInABubble(t *testing.T) {
 }
 
 func TestCurlAuthenticates(t *testing.T) {
-	curl, err := exec.LookPath("curl")
-	if err != nil {
-		t.Skip("SKIPPED: curl is not installed, so NTLM was not tried with a second real client")
-	}
+	curl := testtool.Curl.Path(t, "NTLM was not tried with a second real client")
 	if version, err := exec.CommandContext(t.Context(), curl, "--version").Output(); err != nil || !bytes.Contains(version, []byte("NTLM")) {
-		t.Skip("SKIPPED: this curl is built without NTLM")
+		testtool.Curl.Missing(t, "this one is built without NTLM, which was not tried with a second real client")
 	}
 	authority, err := testcert.NewAuthority()
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"mailbell/notifier"
@@ -73,10 +72,7 @@ func (in *instance) newWatcher() error {
 
 // watches says whether the mailbox is this instance's to watch.
 func (x *Exchange) watches(m notifier.Mailbox) bool {
-	return len(x.Only) == 0 || slices.ContainsFunc(x.Only, func(pattern string) bool {
-		domain, whole := strings.CutPrefix(pattern, "*@")
-		return pattern == "*" || whole && strings.EqualFold(domain, m.Domain()) || strings.EqualFold(pattern, string(m))
-	})
+	return len(x.Only) == 0 || slices.ContainsFunc(x.Only, func(pattern string) bool { return compose.Names(pattern, m) })
 }
 
 // userAgent is stable and own: administrators filter EWS by it (EWS "How to:
@@ -119,7 +115,7 @@ func (in *instance) accounts() ([]watch.Account, discoverFunc, error) {
 			mailboxes = watch.AccountMailboxesMax
 		}
 		if requests == 0 {
-			requests = RequestsMax
+			requests = watch.AccountRequestsMax
 		}
 		pool := httpauth.Options{Account: acc.Name, Credentials: acc.Credentials, SlotsMax: requests, Hosts: tokenHosts(acc.Credentials, x)}
 		ordinary, err := in.pool(pool)

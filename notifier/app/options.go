@@ -99,7 +99,7 @@ type ListenerAccount struct {
 	Name        string // for logs; never a secret
 	Credentials httpauth.Credentials
 	Mailboxes   int // most mailboxes; 0: watch.AccountMailboxesMax
-	RequestsMax int // ordinary requests in flight = connections; 0: RequestsMax
+	RequestsMax int // ordinary requests in flight = connections; 0: watch.AccountRequestsMax
 	// Reread, when set, is asked every RereadEvery. Other credentials than those in
 	// use replace them, so that a new password needs no restart.
 	Reread func() (httpauth.Credentials, error)
@@ -107,11 +107,6 @@ type ListenerAccount struct {
 
 // RereadEvery is how often ListenerAccount.Reread is asked.
 const RereadEvery = 10 * time.Second
-
-// RequestsMax is the default of ListenerAccount.RequestsMax: below the
-// concurrency of every version's default policy (EWS "EWS throttling in
-// Exchange", EWSMaxConcurrency: 10 on 2010, 27 later).
-const RequestsMax = 8
 
 // APNs is the way to Apple for one environment.
 type APNs struct {

@@ -56,7 +56,7 @@ func renderAPNs(n notifier.Notification, d Decision, t text) ([]byte, error) {
 			Alert: apnsAlert{Title: t.sender, Body: t.subject},
 			Sound: d.Sound, Thread: string(n.Mailbox), Category: apnsCategory, Badge: badge(n),
 		},
-		Mailbell: apnsMailbell{ID: n.ID, Mailbox: n.Mailbox, Item: n.Message.Item, Digest: n.Message.Item == ""},
+		Mailbell: apnsMailbell{ID: n.ID, Mailbox: n.Mailbox, Item: n.Message.Item, Digest: n.Digest()},
 	}
 	if d.Silent {
 		p.APS.Interrupt = apnsPassive

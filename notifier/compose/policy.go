@@ -180,21 +180,22 @@ func (p Policy) Decide(device notifier.Registration, n notifier.Notification, no
 
 func (p Policy) rule(m notifier.Mailbox) (Rule, bool) {
 	for _, r := range p.Rules {
-		if r.names(m) {
+		if Names(r.Mailbox, m) {
 			return r, true
 		}
 	}
 	return Rule{}, false
 }
 
-func (r Rule) names(m notifier.Mailbox) bool {
-	if r.Mailbox == "*" {
+// Names says whether a pattern names a mailbox: an address, *@domain, or *.
+func Names(pattern string, m notifier.Mailbox) bool {
+	if pattern == "*" {
 		return true
 	}
-	if domain, ok := strings.CutPrefix(r.Mailbox, "*@"); ok {
+	if domain, ok := strings.CutPrefix(pattern, "*@"); ok {
 		return strings.EqualFold(domain, m.Domain())
 	}
-	return strings.EqualFold(strings.TrimSpace(r.Mailbox), string(m))
+	return strings.EqualFold(strings.TrimSpace(pattern), string(m))
 }
 
 func (r Rule) suppresses(class string) bool {

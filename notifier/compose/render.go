@@ -12,7 +12,7 @@ func (c *Composer) render(n notifier.Notification, device notifier.Registration,
 	p.Expires = d.Expires
 	words := c.languages.of(device.Locale)
 	t := words.compose(n.Message, d)
-	if n.Message.Item == "" {
+	if n.Digest() {
 		t = text{sender: words.manyMails, subject: words.openApp}
 	}
 	var err error

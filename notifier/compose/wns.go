@@ -75,7 +75,7 @@ func renderWNS(n notifier.Notification, d Decision, t text) ([]byte, error) {
 // launch is what the app gets when the toast is activated; on a cold start it
 // is the only thing. Its values are percent-encoded.
 func launch(n notifier.Notification) string {
-	if n.Message.Item == "" { // about all new mail
+	if n.Digest() {
 		return "action=inbox&id=" + escape(string(n.ID)) + "&mailbox=" + escape(string(n.Mailbox))
 	}
 	return "action=open&id=" + escape(string(n.ID)) + "&mailbox=" + escape(string(n.Mailbox)) + "&item=" + escape(string(n.Message.Item))

@@ -22,6 +22,9 @@ func (b *builder) exchange(x Exchange, n app.Network) app.Exchange {
 		Schema:  ews.Version(b.one("exchange.schema", x.Schema, string(ews.Exchange2013SP1), string(ews.Exchange2010SP2))),
 		CatchUp: watch.CatchUp(b.one("exchange.catch_up", x.CatchUp, string(watch.ByReceived), string(watch.BySync))),
 	}
+	if x.Audit > watch.AuditEveryMax {
+		b.wrong("exchange.audit", "at most %s, because a bookmark looks no further back", watch.AuditEveryMax)
+	}
 	for i, pattern := range x.Only {
 		b.accept(index("exchange.only", i), validate(compose.Rule{Mailbox: pattern}))
 	}

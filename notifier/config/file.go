@@ -45,11 +45,11 @@ type Exchange struct {
 	Badge             *bool         `yaml:"badge" default:"true" doc:"ask for the unread count with every mail"`
 	Elsewhere         *bool         `yaml:"read_elsewhere" default:"true" doc:"correct the badge, and withdraw notifications, when mail is read, moved or deleted with another program; costs events, and needs badge"`
 	Silence           time.Duration `yaml:"silence" default:"100s" doc:"a stream without a byte for this long is dead"`
-	Audit             time.Duration `yaml:"audit" default:"4h" doc:"each mailbox is compared once in this time"`
+	Audit             time.Duration `yaml:"audit" default:"4h" doc:"each mailbox is compared once in this time; at most 4h30m"`
 	Only              []string      `yaml:"only" sample:"['*@example.com', boss@example.org]" doc:"the mailboxes that this instance watches; by default all that the policy approves"`
 	Servers           []string      `yaml:"servers" sample:"[Default-First-Site-Name, mail.example.com]" doc:"the servers whose mailboxes this instance watches, by Autodiscover's GroupingInformation or by the host of the EWS URL; by default all"`
 	DigestOver        int           `yaml:"digest_over" default:"100" doc:"more mail than this after a gap is announced by one notification for all"`
-	CatchUp           string        `yaml:"catch_up" default:"received" doc:"how a mailbox is compared after a gap. received: by the time of receipt, one request; overlooks what is moved or restored into the Inbox. sync: by SyncFolderItems, which finds that too; walks each Inbox once, 512 items a request"`
+	CatchUp           string        `yaml:"catch_up" default:"received" doc:"how a mailbox is compared after a gap. received: by the time of receipt, one request; overlooks what is moved or restored into the Inbox when it was received more than five hours ago. sync: by SyncFolderItems, which finds that too; walks each Inbox once, 512 items a request"`
 }
 
 // Account is an entry of exchange.accounts.

@@ -87,12 +87,7 @@ func (s *WNSSender) Send(ctx context.Context, p notifier.Push, r notifier.Regist
 	if receipt.Verdict == notifier.Delivered {
 		receipt.Reason = notifier.ReasonAccepted
 		if p.Badge != nil && r.WNS.Badge {
-			s.badges.send(p, func(count int) {
-				client.Send(ctx, wns.Request{
-					Channel: string(r.WNS.Channel), Type: wns.Badge, TTL: ttl(p),
-					Body: []byte(`<badge value="` + strconv.Itoa(count) + `"/>`),
-				})
-			})
+			s.badges.send(p, func(count int) { client.Send(ctx, badgeRequest(p, r, count)) })
 		}
 	}
 	return receipt
@@ -105,13 +100,15 @@ func (s *WNSSender) sendBadge(ctx context.Context, client wnsClient, p notifier.
 		return receipt
 	}
 	s.badges.send(p, func(count int) {
-		a := client.Send(ctx, wns.Request{
-			Channel: string(r.WNS.Channel), Type: wns.Badge, TTL: ttl(p), Body: []byte(`<badge value="` + strconv.Itoa(count) + `"/>`),
-		})
+		a := client.Send(ctx, badgeRequest(p, r, count))
 		receipt.Verdict, receipt.Reason, receipt.Status = verdictOfWNS(a.Action), a.Reason, a.Status
 		receipt.RetryAfter, receipt.Err = a.RetryAfter, a.Err
 	})
 	return receipt
+}
+
+func badgeRequest(p notifier.Push, r notifier.Registration, count int) wns.Request {
+	return wns.Request{Channel: string(r.WNS.Channel), Type: wns.Badge, TTL: ttl(p), Body: []byte(`<badge value="` + strconv.Itoa(count) + `"/>`)}
 }
 
 // ttl is how long the push is worth showing: at least a second, because zero

@@ -47,21 +47,22 @@ func (c Bearer) send(p *Pool, s *slot, req *http.Request) (*http.Response, error
 				return nil, err
 			}
 		}
+		wait := time.Duration(0)
 		if fresh.Value == token.Value {
 			if tries--; tries == 0 {
 				return nil, refuse(t, resp)
 			}
+			wait = bearerPause
 		}
 		_ = drain(resp) // only the connection is at stake
-		if fresh.Value == token.Value {
-			if err := pause(ctx, bearerPause); err != nil {
-				return nil, err
-			}
+		if err := pause(ctx, wait); err != nil {
+			return nil, err
 		}
 		token = fresh
 	}
 }
 
+// pause waits d, or as long as ctx lives.
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -20,6 +20,7 @@ type gate struct {
 
 	mu    sync.Mutex
 	hosts map[string]*standing
+	era   int // how often the credentials were replaced
 }
 
 // standing is what one host thinks of the account.
@@ -64,6 +65,7 @@ func (g *gate) forget() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	clear(g.hosts)
+	g.era++
 }
 
 func (e *RejectedError) gated() *RejectedError {
@@ -81,11 +83,16 @@ func (g *gate) proven(host string) bool {
 
 // trial follows one request from the moment its credentials are to be judged
 // until the verdict. Not safe for concurrent use.
-func (g *gate) trial(host string) *trial { return &trial{gate: g, host: host} }
+func (g *gate) trial(host string) *trial {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return &trial{gate: g, host: host, era: g.era}
+}
 
 type trial struct {
 	gate *gate
 	host string
+	era  int  // of the credentials that are on trial
 	held bool // this trial has the turn
 }
 
@@ -137,6 +144,9 @@ func (t *trial) accepted() {
 	g := t.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if t.era != g.era {
+		return
+	}
 	s := g.standing(t.host)
 	s.proven, s.trusted, s.failures, s.refusal = true, true, 0, nil
 	for _, other := range g.hosts {
@@ -157,12 +167,16 @@ func (t *trial) refusalsMax() int {
 	return refusalsMax
 }
 
-// rejected notes a verified refusal and returns it.
+// rejected notes a verified refusal and returns it. One of credentials that have
+// been replaced meanwhile says nothing of those in use.
 func (t *trial) rejected(resp *http.Response, offered []string) error {
 	g := t.gate
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.standing(t.host)
+	if t.era != g.era {
+		s = &standing{}
+	}
 	s.proven = false
 	if s.refusal != nil && time.Now().Before(s.refusal.NextTry) {
 		return s.refusal // requests that were under way together count once

@@ -144,9 +144,13 @@ func TestTheVerdictOfAHostThatTookTheCredentialsCountsEverywhereUntilAnotherCont
 		if !gated("mail") || gated("autodiscover") {
 			t.Error("one broken host stops the account everywhere")
 		}
+		late := g.trial("mail")
 		g.forget()
 		if gated("mail") {
 			t.Error("new credentials are held against the old ones' refusal")
+		}
+		if err := late.rejected(&http.Response{StatusCode: 401, Header: http.Header{}}, nil); err == nil || gated("mail") {
+			t.Error("a refusal of the old credentials that comes late stops the new ones")
 		}
 	})
 }

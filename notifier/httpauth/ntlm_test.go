@@ -104,9 +104,18 @@ func TestAnAccountNeverRidesOnAnothersConnection(t *testing.T) {
 func TestConcurrentRequestsShareAPoolWithoutA401(t *testing.T) {
 	const callers, each, slots = 32, 30, 8
 	s := aliceServer()
-	s.work = 2 * time.Millisecond
+	var met sync.WaitGroup // of as many requests as there are slots, after one alone
+	var asked atomic.Int32
+	met.Add(slots)
+	s.handler = func(http.ResponseWriter, *http.Request) {
+		if n := asked.Add(1); n > 1 && n <= slots+1 {
+			met.Done()
+			met.Wait()
+		}
+	}
 	s.start(t)
 	p := pool(t, Options{Credentials: alice(rightPassword), SlotsMax: slots})
+	mustPost(t, p, s.URL)
 
 	var failed atomic.Int32
 	var wg sync.WaitGroup
@@ -129,7 +138,7 @@ func TestConcurrentRequestsShareAPoolWithoutA401(t *testing.T) {
 	if opened > slots || handshakes != opened {
 		t.Errorf("%d connections and %d handshakes with %d slots", opened, handshakes, slots)
 	}
-	if want := int32(callers*each) + 2*handshakes; s.requests.Load() != want {
+	if want := int32(callers*each) + 1 + 2*handshakes; s.requests.Load() != want {
 		t.Errorf("%d requests reached the server, want %d: two more for each handshake", s.requests.Load(), want)
 	}
 }

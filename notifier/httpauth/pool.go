@@ -63,12 +63,13 @@ func NewPool(o Options) (*Pool, error) {
 		account:     o.Account,
 		credentials: o.Credentials,
 		hosts:       o.Hosts,
-		gate:        newGate(o.Account, o.Logger),
 		lent:        make(chan struct{}, o.SlotsMax),
 		closed:      make(chan struct{}),
 	}
 	if o.Like != nil {
 		p.gate = o.Like.gate
+	} else {
+		p.gate = newGate(o.Account, o.Logger)
 	}
 	newTransport := transportMaker(o)
 	for range o.SlotsMax {

@@ -441,63 +441,83 @@ func TestOnlyAnOldTokenIsRenewedBecauseOfA401(t *testing.T) {
 	})
 }
 
+// answering is a pool, in virtual time, whose requests a function answers instead
+// of a network.
+func answering(t *testing.T, b *bench, ews http.HandlerFunc) *Pool {
+	t.Helper()
+	p := pool(t, Options{Account: "app", Credentials: Bearer{b.TokenSource}, SlotsMax: 1})
+	p.slots[0].transport.RegisterProtocol("https", answer(ews))
+	return p
+}
+
+type answer http.HandlerFunc
+
+func (f answer) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	f(w, r)
+	return w.Result(), nil
+}
+
+func unauthorized(w http.ResponseWriter) {
+	w.Header().Set("WWW-Authenticate", `Bearer client_id="x", error="invalid_token"`)
+	w.WriteHeader(http.StatusUnauthorized)
+}
+
+const ewsURL = "https://outlook.office365.com/EWS/Exchange.asmx"
+
 func TestAServerInTroubleThatRefusesANewTokenIsAskedAgain(t *testing.T) {
-	var trouble atomic.Int32
-	ews := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if trouble.Add(-1) >= 0 {
-			w.Header().Set("WWW-Authenticate", `Bearer client_id="x"`)
-			w.WriteHeader(401)
-			return
+	synctest.Test(t, func(t *testing.T) {
+		trouble := 0
+		b := newBench()
+		defer b.Close()
+		p := answering(t, b, func(w http.ResponseWriter, _ *http.Request) {
+			if trouble--; trouble >= 0 {
+				unauthorized(w)
+			}
+		})
+		trouble = 1 // a host that never took a token has one chance
+		if _, err := post(t.Context(), p, ewsURL); err == nil {
+			t.Error("an account that nobody knows is tried again and again")
 		}
-		w.Header().Set("X-User", "app")
-	}))
-	defer ews.Close()
-	b := newBench()
-	defer b.Close()
-	p := pool(t, Options{Account: "app", Credentials: Bearer{b.TokenSource}, TLS: ews.Client().Transport.(*http.Transport).TLSClientConfig})
-	mustPost(t, p, ews.URL)
-	trouble.Store(bearerTries - 1)
-	mustPost(t, p, ews.URL)
-	if b.requests != 1 {
-		t.Errorf("%d tokens were asked for", b.requests)
-	}
+		time.Sleep(gateStep(1))
+		mustPost(t, p, ewsURL)
+		trouble = bearerTries // the token of before, and all but one showing of a new one
+		began := time.Now()
+		mustPost(t, p, ewsURL)
+		if took := time.Since(began); took != (bearerTries-1)*bearerPause || b.requests != 2 {
+			t.Errorf("it took %v, and %d tokens were asked for", took, b.requests)
+		}
+	})
 }
 
 func TestARevokedTokenIsReplacedAndTheRequestRepeated(t *testing.T) {
-	var valid atomic.Value
-	valid.Store("token-1")
-	var refused atomic.Int32
-	ews := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		if r.Header.Get("Authorization") != "Bearer "+valid.Load().(string) || string(body) != "question" {
-			refused.Add(1)
-			w.Header().Set("WWW-Authenticate", `Bearer client_id="x", error="invalid_token"`)
-			w.WriteHeader(401)
-			return
+	synctest.Test(t, func(t *testing.T) {
+		valid, refused := "token-1", 0
+		b := newBench()
+		defer b.Close()
+		p := answering(t, b, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if r.Header.Get("Authorization") != "Bearer "+valid || string(body) != "question" {
+				refused++
+				unauthorized(w)
+			}
+		})
+		mustPost(t, p, ewsURL)
+
+		valid = "token-2"
+		time.Sleep(forcedRenewalAge)
+		mustPost(t, p, ewsURL)
+		if refused != 1 || b.requests != 2 {
+			t.Errorf("%d refusals, %d token requests; want one refusal and one renewal", refused, b.requests)
 		}
-		w.Header().Set("X-User", "app")
-	}))
-	defer ews.Close()
-	b := newBench()
-	defer b.Close()
-	p := pool(t, Options{Account: "app", Credentials: Bearer{b.TokenSource}, TLS: ews.Client().Transport.(*http.Transport).TLSClientConfig})
-	mustPost(t, p, ews.URL)
 
-	valid.Store("token-2")
-	aged := *b.current.Load()
-	aged.Received = aged.Received.Add(-forcedRenewalAge)
-	b.current.Store(&aged)
-	mustPost(t, p, ews.URL)
-	if refused.Load() != 1 || b.requests != 2 {
-		t.Errorf("%d refusals, %d token requests; want one refusal and one renewal", refused.Load(), b.requests)
-	}
-
-	valid.Store("none")
-	var rejected *RejectedError
-	if _, err := post(t.Context(), p, ews.URL); !errors.As(err, &rejected) || b.requests != 2 {
-		t.Errorf("error %v after %d token requests; want a RejectedError without renewal", err, b.requests)
-	}
-	if strings.Contains(rejected.Error(), "token-2") {
-		t.Error("the token is in the error")
-	}
+		valid = "none"
+		var rejected *RejectedError
+		if _, err := post(t.Context(), p, ewsURL); !errors.As(err, &rejected) || b.requests != 2 {
+			t.Errorf("error %v after %d token requests; want a RejectedError without renewal", err, b.requests)
+		}
+		if strings.Contains(rejected.Error(), "token-2") {
+			t.Error("the token is in the error")
+		}
+	})
 }

@@ -22,8 +22,7 @@ const auditSort = 10 * time.Minute
 
 // audit compares every mailbox once in every, evenly spread, the one that was
 // compared longest ago first, whatever the streams say. It bounds the harm of
-// everything that is not known about Exchange, and a find is an alarm. What was
-// compared for another reason in the latter half of that time has its turn later.
+// everything that is not known about Exchange, and a find is an alarm.
 func (w *Watcher) audit(ctx context.Context, every time.Duration) {
 	var turn []*mailbox
 	last, sorted := time.Now(), time.Time{}
@@ -37,21 +36,16 @@ func (w *Watcher) audit(ctx context.Context, every time.Duration) {
 			continue
 		}
 		if len(turn) == 0 || now.Sub(sorted) > auditSort {
-			sorted = now
-			turn = w.comparedBefore(now.Add(-every / 2))
+			sorted, turn = now, w.byComparison()
 		}
-		for len(turn) > 0 {
-			m := turn[0]
-			turn = turn[1:]
-			if !m.comparedBefore(now.Add(-every / 2)) { // meanwhile
-				continue
-			}
-			last = now
-			if err := w.compare(m.ctx, m, notifier.FromAudit); err != nil && m.ctx.Err() == nil && !errors.Is(err, errNotHeard) {
-				w.log.Warn("audit failed", "mailbox", m.name, "err", err)
-				w.auditSoon(m)
-			}
-			break
+		last = now
+		if len(turn) == 0 {
+			continue // whatever streams later is compared before
+		}
+		m := turn[0]
+		turn = turn[1:]
+		if err := w.compare(m.ctx, m, notifier.FromAudit); err != nil && m.ctx.Err() == nil && !errors.Is(err, errNotHeard) {
+			w.log.Warn("audit failed", "mailbox", m.name, "err", err)
 		}
 	}
 }
@@ -63,35 +57,22 @@ func (w *Watcher) auditSoon(m *mailbox) {
 	m.comparedAt = time.Now().Add(-max(w.opt.AuditEvery, 0) * 9 / 10)
 }
 
-// comparedBefore lists the streaming mailboxes whose last comparison was before
-// t, the oldest first.
-func (w *Watcher) comparedBefore(t time.Time) []*mailbox {
+// byComparison lists the streaming mailboxes, the one that was compared longest
+// ago first.
+func (w *Watcher) byComparison() []*mailbox {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	type dated struct {
-		m  *mailbox
-		at time.Time
-	}
-	var due []dated
+	list := make([]*mailbox, 0, len(w.mailboxes))
+	at := make(map[*mailbox]time.Time, len(w.mailboxes))
 	for _, m := range w.mailboxes {
 		m.mu.Lock()
-		if m.state == Streaming && m.comparedAt.Before(t) {
-			due = append(due, dated{m, m.comparedAt})
+		if m.state == Streaming {
+			list, at[m] = append(list, m), m.comparedAt
 		}
 		m.mu.Unlock()
 	}
-	slices.SortFunc(due, func(a, b dated) int { return a.at.Compare(b.at) })
-	list := make([]*mailbox, len(due))
-	for i, d := range due {
-		list[i] = d.m
-	}
+	slices.SortFunc(list, func(a, b *mailbox) int { return at[a].Compare(at[b]) })
 	return list
-}
-
-func (m *mailbox) comparedBefore(t time.Time) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.state == Streaming && m.comparedAt.Before(t)
 }
 
 // sleep waits d and reports whether ctx is still alive.

@@ -104,15 +104,9 @@ func (g *group) part(m *mailbox) {
 	g.poke()
 }
 
-// giveBack unsubscribes, as far as that is quickly done.
+// giveBack unsubscribes.
 func (g *group) giveBack(m *mailbox, sub ews.SubscriptionID) {
-	g.w.start(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, stopUnsubscribe)
-		defer cancel()
-		if err := g.client.Unsubscribe(ctx, g.caller(m.address()), sub); err != nil {
-			g.w.log.Debug("unsubscribe", "mailbox", m.name, "err", err)
-		}
-	})
+	g.w.start(func(ctx context.Context) { g.w.unsubscribe(ctx, g.client, g.caller(m.address()), sub) })
 }
 
 // caller is how a request of this group is made for a member.
@@ -326,18 +320,18 @@ func (g *group) subscribeOne(ctx context.Context, mb *member) {
 	}
 }
 
-// elsewhere are the codes with which a server says that a mailbox is not its own
+// foreign are the codes with which a server says that a mailbox is not its own
 // (EWS "Handling notification-related errors in EWS in Exchange").
-var elsewhere = map[string]bool{"ErrorProxyRequestNotAllowed": true, "ErrorNoRespondingCASInDestinationSite": true}
+var foreign = map[string]bool{"ErrorProxyRequestNotAllowed": true, "ErrorNoRespondingCASInDestinationSite": true}
 
 func (g *group) subscribeFailed(mb *member, err error) {
 	m, w := mb.m, g.w
 	n := m.struck()
 	reaction := remedy(err, n)
 	w.log.Warn("mailbox not subscribed", "mailbox", m.name, "group", g.name, "try", n+1, "reaction", reaction, "err", err)
-	if elsewhere[errorCode(err)] {
+	if foreign[errorCode(err)] {
 		g.mu.Lock()
-		misled := g.misledLocked()
+		misled := g.misledLocked() != ""
 		if misled {
 			g.reanchorLocked()
 		}
@@ -392,29 +386,25 @@ func first(a, b bool) int {
 // group.mu is held.
 func (g *group) reanchorLocked() {
 	g.affinity = ews.NewAffinity()
-	first := ""
-	for m := range g.members {
-		switch address := m.address(); {
-		case address == g.anchor:
-			return
-		case first == "" || address < first:
-			first = address
-		}
-	}
-	if first != "" {
-		g.anchor = first
+	if other := g.misledLocked(); other != "" {
+		g.anchor = other
 	}
 }
 
-// misledLocked says whether the group's anchor is no member any more, so that it
-// may lead to a server that is not theirs. group.mu is held.
-func (g *group) misledLocked() bool {
+// misledLocked is the member that should be the group's anchor because that is
+// no member any more, and may lead to a server that is not theirs; empty while
+// all is well. group.mu is held.
+func (g *group) misledLocked() string {
+	other := ""
 	for m := range g.members {
-		if m.address() == g.anchor {
-			return false
+		switch address := m.address(); {
+		case address == g.anchor:
+			return ""
+		case other == "" || address < other:
+			other = address
 		}
 	}
-	return true
+	return other
 }
 
 // lost takes the subscription from a member and has it subscribed again after

@@ -47,7 +47,6 @@ func (w *Watcher) known(ctx context.Context, m *mailbox) bool {
 		return false
 	}
 	m.settings = autodiscover.Settings{Address: s.Address, EWSURL: s.URL, InternalEWSURL: s.URL, Grouping: s.Grouping, Schemas: []string{s.Version}}
-	m.older = s.Version == string(ews.Exchange2010SP2)
 	return true
 }
 
@@ -65,9 +64,13 @@ func (w *Watcher) ownerOf(s *notifier.Subscription, now time.Time) *account {
 	return nil
 }
 
-// giveBackLocked unsubscribes what is not going to be used again, as far as that
-// is quickly done. Watcher.mu is held.
-func (w *Watcher) giveBackLocked(m *mailbox, s *notifier.Subscription) {
+// giveUpKeptLocked unsubscribes a subscription of before that is not going to be
+// used again, if there is one. Watcher.mu is held.
+func (w *Watcher) giveUpKeptLocked(m *mailbox, s *notifier.Subscription) {
+	if s == nil {
+		return
+	}
+	m.unsubscribed()
 	for _, a := range w.accounts {
 		if a.Name != s.Account {
 			continue
@@ -76,16 +79,19 @@ func (w *Watcher) giveBackLocked(m *mailbox, s *notifier.Subscription) {
 		if err != nil {
 			return
 		}
-		w.startLocked(func(ctx context.Context) {
-			ctx, cancel := context.WithTimeout(ctx, stopUnsubscribe)
-			defer cancel()
-			affinity := ews.NewAffinity()
-			_ = affinity.UnmarshalText([]byte(s.Affinity)) // without it the server may still be found
-			who := ews.Caller{Impersonate: m.address(), Anchor: s.Anchor, Affinity: affinity}
-			if err := c.Unsubscribe(ctx, who, ews.SubscriptionID(s.ID)); err != nil {
-				w.log.Debug("unsubscribe", "mailbox", m.name, "err", err)
-			}
-		})
+		affinity := ews.NewAffinity()
+		_ = affinity.UnmarshalText([]byte(s.Affinity)) // without it the server may still be found
+		who := ews.Caller{Impersonate: m.address(), Anchor: s.Anchor, Affinity: affinity}
+		w.startLocked(func(ctx context.Context) { w.unsubscribe(ctx, c, who, ews.SubscriptionID(s.ID)) })
+	}
+}
+
+// unsubscribe ends a subscription, as far as that is quickly done.
+func (w *Watcher) unsubscribe(ctx context.Context, c *ews.Client, who ews.Caller, sub ews.SubscriptionID) {
+	ctx, cancel := context.WithTimeout(ctx, stopUnsubscribe)
+	defer cancel()
+	if err := c.Unsubscribe(ctx, who, sub); err != nil {
+		w.log.Debug("unsubscribe", "mailbox", who.Impersonate, "err", err)
 	}
 }
 

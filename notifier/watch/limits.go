@@ -3,6 +3,7 @@ package watch
 import (
 	"time"
 
+	"mailbell/notifier"
 	"mailbell/notifier/ews"
 )
 
@@ -15,6 +16,10 @@ const (
 	// AccountMailboxesMax is the default capacity of one listener account (the
 	// sizing rule of the reference product: 1,250).
 	AccountMailboxesMax = 1250
+	// AccountRequestsMax is the default of the ordinary requests that one listener
+	// account has under way: below the concurrency of every version's default policy
+	// (EWS "EWS throttling in Exchange", EWSMaxConcurrency: 10 on 2010, 27 later).
+	AccountRequestsMax = 8
 	// capacityStretch is how many times its capacity an account carries while
 	// another one's credentials are refused. Exchange has no limit of mailboxes:
 	// with impersonation each is charged by itself (EWS "EWS throttling in
@@ -123,6 +128,9 @@ const (
 	// handleMax is how many events of one mailbox are handled in one call.
 	handleMax = 50
 
+	// AuditEveryMax bounds Options.AuditEvery: a mailbox may have its turn some
+	// minutes late, and what it looks for must still be within the look back.
+	AuditEveryMax = notifier.BookmarkLookBack - 30*time.Minute
 	// auditGrace is how old an item must be before its being unknown is a find:
 	// younger ones may still be on their way through the stream.
 	auditGrace = time.Minute

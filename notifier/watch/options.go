@@ -58,7 +58,7 @@ type Options struct {
 	NoBadge bool
 
 	SilenceMax      time.Duration // a stream without a byte for this long is dead; 0: 100 s
-	AuditEvery      time.Duration // each mailbox is compared once in this time, whatever the stream says; 0: 4 h; negative: never
+	AuditEvery      time.Duration // each mailbox is compared once in this time, whatever the stream says; 0: 4 h; negative: never; at most 4.5 h
 	BookmarkEvery   time.Duration // moved bookmarks are written this often; 0: 250 ms
 	HandleParallel  int           // mailboxes handled at once; 0: 64
 	CompareParallel int           // comparisons of one account at once; 0: 4
@@ -76,6 +76,9 @@ func (o *Options) complete() error {
 		return fmt.Errorf("watch: Bookmarks: missing")
 	case o.Handle == nil:
 		return fmt.Errorf("watch: Handle: missing")
+	}
+	if o.AuditEvery > AuditEveryMax {
+		return fmt.Errorf("watch: AuditEvery: %v; at most %v, because bookmarks look back %v", o.AuditEvery, AuditEveryMax, notifier.BookmarkLookBack)
 	}
 	setDefault(&o.CatchUp, ByReceived)
 	if o.CatchUp != ByReceived && o.CatchUp != BySync {

@@ -34,7 +34,6 @@ func (w *Watcher) place(m *mailbox) {
 		version = ews.Exchange2010SP2
 	}
 	kept, shunned := m.bookmark.Subscription, m.shunned
-	m.bookmark.Subscription = nil
 	m.mu.Unlock()
 	ewsURL := s.EWSURL
 	if ewsURL == "" || (w.opt.PreferInternalURL && s.InternalEWSURL != "") {
@@ -46,6 +45,9 @@ func (w *Watcher) place(m *mailbox) {
 	}
 
 	if !w.opt.serves(ewsURL, s.Grouping) {
+		w.mu.Lock()
+		w.giveUpKeptLocked(m, kept)
+		w.mu.Unlock()
 		w.discoveryFailed(m, fmt.Errorf("%w: it is at %s %s", errNotServed, ewsURL, s.Grouping))
 		return
 	}
@@ -66,7 +68,7 @@ func (w *Watcher) place(m *mailbox) {
 	}
 	key := groupKey{a.Name, ewsURL, s.Grouping, version}
 	if kept != nil && (kept.Events != eventNames(w.opt.eventTypes()) || key != groupKey{kept.Account, kept.URL, kept.Grouping, ews.Version(kept.Version)}) {
-		w.giveBackLocked(m, kept)
+		w.giveUpKeptLocked(m, kept)
 		kept = nil
 	}
 	var g *group

@@ -13,20 +13,20 @@ import (
 // in Exchange", and "How to: Maintain affinity between a group of subscriptions
 // and the Mailbox server in Exchange"). 0: no limit.
 type Throttle struct {
-	Streams       int // open streams charged to one mailbox
-	Requests      int // ordinary requests at a time of one account about one mailbox
-	Subscriptions int // of one mailbox, everybody's together
+	Streams  int // open streams charged to one mailbox
+	Requests int // ordinary requests at a time of one account about one mailbox
 }
 
-// throttles are the defaults by version. Not confirmed: the subscriptions of
-// 2010 and of 2016 and later, the streams of SE.
+// throttles are the defaults by version; of the subscriptions that a mailbox may
+// have (20 Online, everybody's together) we need one. Not confirmed: the streams
+// of SE.
 var throttles = map[string]Throttle{
 	"2010sp2": {Streams: 10, Requests: 10},
-	"2013":    {Streams: 3, Requests: 27, Subscriptions: 5000},
-	"2016":    {Streams: 10, Requests: 27, Subscriptions: 5000},
-	"2019":    {Streams: 10, Requests: 27, Subscriptions: 5000},
-	"se":      {Streams: 10, Requests: 27, Subscriptions: 5000},
-	"online":  {Streams: 10, Requests: 27, Subscriptions: 20},
+	"2013":    {Streams: 3, Requests: 27},
+	"2016":    {Streams: 10, Requests: 27},
+	"2019":    {Streams: 10, Requests: 27},
+	"se":      {Streams: 10, Requests: 27},
+	"online":  {Streams: 10, Requests: 27},
 }
 
 // PlanVersions are the versions that a plan can be made for.
@@ -46,7 +46,7 @@ type PlanOptions struct {
 	Groups           int           // sets of mailboxes that share EWS URL and GroupingInformation; 0: 1
 	Accounts         int           // listener accounts; 0: as many as needed
 	AccountMailboxes int           // capacity of one; 0: AccountMailboxesMax
-	Requests         int           // of one account at a time; 0: 8
+	Requests         int           // of one account at a time; 0: AccountRequestsMax
 	Latency          time.Duration // of one request; 0: 50 ms
 }
 
@@ -71,17 +71,13 @@ type Plan struct {
 // Requests is the number of requests at start-up.
 func (p Plan) Requests() int { return p.Discoveries + p.Subscribes + p.Openings + p.Comparisons }
 
-// requestsDefault is PlanOptions.Requests when nothing is said: below the
-// concurrency of every version.
-const requestsDefault = 8
-
 // MakePlan does the arithmetic. Mailboxes are spread evenly over accounts and
 // groups, as the placement does. The error is a wrong option; what does not fit
 // is in the plan.
 func MakePlan(o PlanOptions) (Plan, error) {
 	setDefault(&o.Groups, 1)
 	setDefault(&o.AccountMailboxes, AccountMailboxesMax)
-	setDefault(&o.Requests, requestsDefault)
+	setDefault(&o.Requests, AccountRequestsMax)
 	setDefault(&o.Latency, 50*time.Millisecond)
 	limit, known := throttles[o.Exchange]
 	switch {

@@ -44,7 +44,7 @@ func (s *stage) counting(of notifier.Mailbox, answer hook) *int {
 
 func TestNoErrorMakesAStorm(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes a minute")
+		t.Skip("go test -short was asked for, and this plays ten hours for each of some forty codes and four operations")
 	}
 	for _, operation := range []string{"Subscribe", "GetStreamingEvents", "FindItem", "GetItem"} {
 		for _, code := range codes {

@@ -243,11 +243,15 @@ func (s *stream) ended(err error, orderly bool) {
 	}
 	delete(g.streams, s)
 	_, refused := errors.AsType[*ews.ResponseError](err)
+	refused = refused && s.conn == nil && ews.React(err) != ews.BackOff
 	var carried []*member
 	for id, mb := range s.members {
 		if s.carriesLocked(id, mb) {
 			carried = append(carried, mb)
-			if mb.kept && refused && s.conn == nil { // the whole request, perhaps because of it
+			if orderly || lived >= streamShort {
+				mb.kept = false // it has proved good
+			}
+			if mb.kept && refused { // the whole request, perhaps because of it
 				mb.sub, mb.kept = "", false
 				mb.m.unsubscribed()
 				mb.m.deaf()

@@ -114,10 +114,10 @@ func (w *Watcher) nextChanges(ctx context.Context, g *group, m *mailbox, why not
 // newcomers are the items of a page of changes that nobody has announced and
 // somebody may want to hear of, in the order in which they were received.
 //
-// What was received since the bookmark's start is mail like any other. What is
-// older was moved in, restored or held up; it counts once the Inbox has been
-// walked, and as long as it looks like news (decision 6): not read, not a draft,
-// and not older than movedInAgeMax.
+// What was received since the bookmark's floor is mail like any other, drafts
+// before its start excepted. What is older was moved in, restored or held up; it
+// counts once the Inbox has been walked, and as long as it looks like news
+// (decision 6): not read, not a draft, and not older than movedInAgeMax.
 func newcomers(name notifier.Mailbox, page ews.SyncPage, mark notifier.Bookmark, why notifier.Source, now time.Time) []notifier.Event {
 	known := make(map[notifier.ItemID]bool, len(mark.Seen)+len(mark.Sync.Known))
 	for _, s := range mark.Seen {

@@ -450,7 +450,7 @@ func TestSyncThatFailsForLongHoldsNothingUp(t *testing.T) {
 
 func TestNoErrorOfSyncMakesAStorm(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes seconds")
+		t.Skip("go test -short was asked for, and this plays an hour for each of some forty codes")
 	}
 	for _, code := range codes {
 		t.Run(code, func(t *testing.T) {

@@ -11,8 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +18,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/testcontainers/testcontainers-go"
+
+	"mailbell/fakes/testtool"
 )
 
 // testcontainers reads its configuration once, at its first call. Ryuk would
@@ -39,10 +39,7 @@ const repository = "mailbell/fakes-under-test"
 func TestContainers(t *testing.T) {
 	RegisterFailHandler(Fail)
 	if err := engine(t.Context()); err != nil {
-		if slices.Contains(strings.Split(os.Getenv("MAILBELL_REQUIRE"), ","), "docker") {
-			t.Fatalf("there is no container engine, and MAILBELL_REQUIRE asks for it: %v", err)
-		}
-		t.Skipf("SKIPPED: THE FAKES WERE NOT RUN AS AN IMAGE, there is no container engine: %v", err)
+		testtool.Docker.Missing(t, "the fakes were not run as an image: "+err.Error())
 	}
 	RunSpecs(t, "Containers")
 }

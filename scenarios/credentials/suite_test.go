@@ -5,13 +5,9 @@ package credentials
 import (
 	"testing"
 
-	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
-
 	"mailbell/scenarios/world"
 )
 
 func TestCredentials(t *testing.T) {
-	RegisterFailHandler(Fail)
 	world.Suite(t, "Credentials")
 }

@@ -5,14 +5,9 @@ package delivery
 import (
 	"testing"
 
-	. "github.com/onsi/gomega"
-
-	. "github.com/onsi/ginkgo/v2"
-
 	"mailbell/scenarios/world"
 )
 
 func TestDelivery(t *testing.T) {
-	RegisterFailHandler(Fail)
 	world.Suite(t, "Delivery")
 }

@@ -5,13 +5,9 @@ package moves
 import (
 	"testing"
 
-	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
-
 	"mailbell/scenarios/world"
 )
 
 func TestMoves(t *testing.T) {
-	RegisterFailHandler(Fail)
 	world.Suite(t, "Moves")
 }

@@ -4,14 +4,9 @@ package registration
 import (
 	"testing"
 
-	. "github.com/onsi/gomega"
-
-	. "github.com/onsi/ginkgo/v2"
-
 	"mailbell/scenarios/world"
 )
 
 func TestRegistration(t *testing.T) {
-	RegisterFailHandler(Fail)
 	world.Suite(t, "Registration")
 }

@@ -106,10 +106,10 @@ func play(p Plan) {
 		o2.Read(w.Journal.After(seq))
 		seq = w.Journal.Last()
 	}
-	irregular := w.App.Watcher().Stats().Irregular
-	if !r.OK() || irregular != 0 {
+	irregular, refused := w.App.Watcher().Stats().Irregular, w.Organisation.Budgets(0).Violations
+	if !r.OK() || irregular != 0 || refused != 0 {
 		w.Trail(r)
-		Fail(fmt.Sprintf("%d transitions that are none; %s", irregular, s.folder(r, log.Bytes())))
+		Fail(fmt.Sprintf("%d transitions that are none, %d requests over a budget; %s", irregular, refused, s.folder(r, log.Bytes())))
 	}
 	Expect(r.Expected).To(BeNumerically(">", 0))
 	if os.Getenv("MAILBELL_STORM_KEEP") != "" {

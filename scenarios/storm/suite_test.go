@@ -12,13 +12,9 @@ package storm
 import (
 	"testing"
 
-	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
-
 	"mailbell/scenarios/world"
 )
 
 func TestStorm(t *testing.T) {
-	RegisterFailHandler(Fail)
 	world.Suite(t, "Storm")
 }

@@ -6,13 +6,9 @@ package throttling
 import (
 	"testing"
 
-	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
-
 	"mailbell/scenarios/world"
 )
 
 func TestThrottling(t *testing.T) {
-	RegisterFailHandler(Fail)
 	world.Suite(t, "Throttling")
 }

@@ -12,6 +12,7 @@ import (
 
 	"mailbell/fakes/exchange"
 	"mailbell/fakes/fault"
+	"mailbell/notifier"
 	"mailbell/notifier/app"
 	"mailbell/notifier/watch"
 	"mailbell/scenarios/world"
@@ -89,7 +90,13 @@ var _ = Describe("A day without mail", func() {
 			w.Crowd()
 			w.AwaitStreaming()
 			begin, bytes := w.Journal.Last(), wire.bytes.Load()
-			w.Wait(24 * time.Hour)
+			for range 24 {
+				w.Wait(time.Hour)
+				for n := range dayMailboxes {
+					s, _ := w.App.Watcher().Explain(notifier.Mailbox(fmt.Sprintf("user%05d@%s", n+1, w.Domain())))
+					Expect(time.Since(s.Compared)).To(BeNumerically("<", watch.AuditEveryMax), "an audit that comes later finds nothing")
+				}
+			}
 			count := map[string]int{}
 			for _, e := range w.Journal.After(begin) {
 				if (e.Server == "ews" || e.Server == "autodiscover") && e.Kind == "request" {

@@ -6,13 +6,9 @@ package trouble
 import (
 	"testing"
 
-	. "github.com/onsi/ginkgo/v2"
-	. "github.com/onsi/gomega"
-
 	"mailbell/scenarios/world"
 )
 
 func TestTrouble(t *testing.T) {
-	RegisterFailHandler(Fail)
 	world.Suite(t, "Trouble")
 }

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 
 	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
 )
 
 // suiteT is the test that runs the suite; synctest needs one of its own kind.
@@ -14,6 +15,7 @@ var suiteT *testing.T
 // suite has.
 func Suite(t *testing.T, name string) {
 	suiteT = t
+	RegisterFailHandler(Fail)
 	RunSpecs(t, name)
 }
 
