@@ -108,7 +108,7 @@ var table = []mutant{
 	},
 	{
 		"the group's anchor stays when its mailbox has left", "notifier/watch/group.go",
-		"	if first != \"\" {\n		g.anchor = first\n	}", "",
+		"		g.anchor = other\n", "		_ = other\n",
 		[]string{watching, moves},
 	},
 	{
