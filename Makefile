@@ -1,6 +1,7 @@
 # Mailbell. `make` lists what can be done here.
 
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 GO ?= go
 TOOL := $(GO) tool -modfile=.tools/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -27,11 +28,11 @@ day: ## 24 virtual hours of 15,000 mailboxes on every Exchange, with hostile ser
 
 .PHONY: storm
 storm: ## worlds drawn from seeds: make storm SEEDS=1-1000
-	MAILBELL_STORM_SEEDS=$(or $(SEEDS),1-100) $(GO) test -timeout 24h ./scenarios/storm -ginkgo.timeout 24h
+	MAILBELL_STORM_SEEDS='$(or $(SEEDS),1-100)' $(GO) test -timeout 24h ./scenarios/storm -ginkgo.timeout 24h
 
 .PHONY: mutants
 mutants: ## deliberate bugs, one at a time, and what catches each (an hour)
-	MAILBELL_MUTANTS=$(or $(MUTANTS),all) $(GO) test -v -count=1 -timeout 24h ./scenarios/mutants -run Caught | grep -v '^=== '
+	MAILBELL_MUTANTS='$(or $(MUTANTS),all)' $(GO) test -v -count=1 -timeout 24h ./scenarios/mutants -run Caught | grep --line-buffered -v '^=== '
 
 .PHONY: check
 check: ## formatting, vet, staticcheck, dead code, tidy modules, Windows and Linux builds

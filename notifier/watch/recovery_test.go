@@ -218,7 +218,7 @@ func TestTheAuditFindsWhatTheStreamLost(t *testing.T) {
 		}
 		s.pass(5 * time.Hour)
 		s.mustHandle(id)
-		if s.handled()[id][0] != notifier.FromAudit || s.watcher.Stats().AuditFinds != 1 {
+		if got := s.handled()[id]; len(got) == 0 || got[0] != notifier.FromAudit || s.watcher.Stats().AuditFinds != 1 {
 			t.Errorf("found by %v, %d finds counted", s.handled()[id], s.watcher.Stats().AuditFinds)
 		}
 	})

@@ -177,6 +177,16 @@ var table = []mutant{
 		[]string{devices, storms},
 	},
 	{
+		"a push of an earlier registration is sent to the next", "notifier/deliver/verdict.go",
+		"	case ok && (r.Created.After(p.Registered) ||", "	case ok && (false ||",
+		[]string{delivering, devices},
+	},
+	{
+		"what is being sent to a wiped device is not cut off", "notifier/deliver/deliverer.go",
+		"			f.cancel(errWiped)\n", "",
+		[]string{delivering, devices},
+	},
+	{
 		"a flood is announced mail by mail", "notifier/watch/compare.go",
 		"w.opt.DigestOver > 0 && len(found) > w.opt.DigestOver", "false",
 		[]string{recovery},
@@ -192,8 +202,8 @@ var table = []mutant{
 		[]string{watching, budgets},
 	},
 	{
-		"all streams end together", "notifier/watch/stream.go",
+		"a stream that ends at once is opened again at once", "notifier/watch/stream.go",
 		"	if lived < streamShort && !s.closing && !s.keptLost {", "	if false {",
-		[]string{watching},
+		[]string{budgets},
 	},
 }

@@ -36,6 +36,14 @@ var _ = Describe("Nothing is lost", func() {
 		}
 	})
 
+	world.Story("when a stream breaks in the middle of a notification: the mail is looked for at once", world.Options{}, func(w *world.World) {
+		phone := w.Phone("taro")
+		w.AwaitStreaming()
+		w.MustAddFault(fault.Fault{Name: "ews.stream.cutmid", Count: 1})
+		w.Mail(phone.Mailbox, "#half told")
+		phone.AwaitPush("#half told")
+	})
+
 	world.Story("when a subscription is lost", world.Options{}, func(w *world.World) {
 		phone := w.Phone("taro")
 		w.AwaitStreaming()

@@ -166,6 +166,19 @@ var _ = Describe("Inside the budgets", func() {
 		Expect(refused).To(BeNumerically("<=", 2), "who comes back early waits longer") // the item and, beside it, the count
 	})
 
+	world.Story("a server that ends every stream at once is not asked again at once", world.Options{VirtualOnly: true, Latency: roundTrip / 2}, func(w *world.World) {
+		phone := w.Phone("taro")
+		w.AwaitStreaming()
+		begin := w.Journal.Last()
+		cut := w.MustAddFault(fault.Fault{Name: "ews.stream.cut"})
+		w.Organisation.CutStreams("")
+		w.Mail(phone.Mailbox, "#meanwhile")
+		w.Wait(10 * time.Minute)
+		Expect(requests(w, "GetStreamingEvents", begin)).To(BeNumerically("~", 20, 10))
+		w.Faults.Remove(cut.ID)
+		w.AwaitStreaming()
+	})
+
 	world.Story("a server that is busy for one mailbox of a group gets no Subscribe of the others meanwhile", world.Options{VirtualOnly: true, Patient: 12 * time.Hour, Mailboxes: 40, Servers: []string{"ex01"}}, func(w *world.World) {
 		w.Crowd()
 		w.AwaitStreaming()

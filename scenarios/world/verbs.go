@@ -54,6 +54,14 @@ func (w *World) AwaitRefused(d *Device) {
 	})
 }
 
+// Queued is how many pushes wait in the notifier's queue. In virtual time only.
+func (w *World) Queued() int {
+	GinkgoHelper()
+	n, err := w.stores.Queue.Depth(w.Ctx)
+	Expect(err).NotTo(HaveOccurred())
+	return n
+}
+
 // Forgive tells the oracle that nothing is due for an item.
 func (w *World) Forgive(item string) {
 	for _, d := range w.devices {
