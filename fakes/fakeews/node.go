@@ -1,6 +1,7 @@
 package fakeews
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -27,9 +28,17 @@ type syntaxError struct {
 func (e *syntaxError) Error() string { return e.text }
 
 // parseXML reads a document into nodes. Document type definitions are refused
-// as .NET refuses them.
-func parseXML(r io.Reader) (*node, error) {
-	d := xml.NewDecoder(r)
+// as .NET refuses them. The nodes hold on to the document's text.
+func parseXML(document []byte) (*node, error) {
+	if root, ok := scan(document); ok {
+		return root, nil
+	}
+	return parseAnyXML(document)
+}
+
+// parseAnyXML reads what scan does not, and says what is wrong.
+func parseAnyXML(document []byte) (*node, error) {
+	d := xml.NewDecoder(bytes.NewReader(document))
 	var root *node
 	var stack []*node
 	var open []xml.Name // as written, with their prefixes

@@ -1,8 +1,6 @@
 package fakeews
 
 import (
-	"io"
-
 	"mailbell/fakes/exchange"
 )
 
@@ -22,8 +20,8 @@ type connectingSID struct {
 
 // parseRequest reads a SOAP envelope. EWS reference "ResponseCode",
 // ErrorInvalidRequest: the operation is the local name of the Body's child.
-func parseRequest(r io.Reader) (*request, *fault) {
-	root, err := parseXML(r)
+func parseRequest(document []byte) (*request, *fault) {
+	root, err := parseXML(document)
 	if err != nil {
 		return nil, schemaFault(err)
 	}

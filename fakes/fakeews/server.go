@@ -167,7 +167,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.plainText(http.StatusMethodNotAllowed, "text/html", "<html><head><title>405 - HTTP verb used to access this page is not allowed.</title></head></html>")
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, BodyMax))
+	var body bytes.Buffer
+	const likely = 1 << 20
+	body.Grow(int(min(max(r.ContentLength, 0), likely)) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, BodyMax))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -177,7 +180,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.plainText(http.StatusBadRequest, "text/html", "<html><head><title>400 - Bad Request</title></head></html>")
 		return
 	}
-	q, f := parseRequest(bytes.NewReader(body))
+	q, f := parseRequest(body.Bytes())
 	if q != nil {
 		c.request = q
 		c.entry.Operation = q.operation
@@ -373,6 +376,7 @@ func (c *call) xml(status int, body []byte) {
 	c.record()
 	c.w.WriteHeader(status)
 	_, _ = c.w.Write(body) // a client that has gone shows at its next request
+	recycle(body)
 }
 
 func (c *call) plainText(status int, contentType, body string) {

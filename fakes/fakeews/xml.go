@@ -3,6 +3,7 @@ package fakeews
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"mailbell/fakes/exchange"
@@ -37,7 +38,21 @@ type doc struct {
 	form form
 }
 
-func newDoc(f form) *doc { return &doc{b: make([]byte, 0, 2048), form: f} }
+func newDoc(f form) *doc {
+	b := documents.Get().(*[]byte) // New makes nothing else
+	return &doc{b: (*b)[:0], form: f}
+}
+
+// documents is memory for documents, used again and again.
+var documents = sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }}
+
+// recycle takes back what newDoc gave, when nobody reads it any more.
+func recycle(document []byte) {
+	const worthKeeping = 256 << 10
+	if cap(document) <= worthKeeping {
+		documents.Put(&document)
+	}
+}
 
 func (d *doc) raw(s string) { d.b = append(d.b, s...) }
 
@@ -102,6 +117,10 @@ func (d *doc) text(name, value string, attrs ...string) {
 func (d *doc) escape(s string) {
 	start := 0
 	for i := 0; i < len(s); {
+		if asIs[s[i]] {
+			i++
+			continue
+		}
 		r, size := utf8.DecodeRuneInString(s[i:])
 		var with string
 		switch {
@@ -134,6 +153,15 @@ func (d *doc) escape(s string) {
 	}
 	d.raw(s[start:])
 }
+
+// asIs are the bytes of text that are written as they are.
+var asIs = func() (t [256]bool) {
+	for c := byte(' '); c < utf8.RuneSelf; c++ {
+		t[c] = !strings.ContainsRune(`&<>"`, rune(c))
+	}
+	t['\t'], t['\n'] = true, true
+	return t
+}()
 
 func versionInfo(b exchange.Behaviour) []string {
 	return []string{

@@ -65,9 +65,9 @@ type Journal struct {
 	entriesMax, bytesMax int
 
 	mu      sync.Mutex
-	entries []Entry
+	entries list
 	bytes   int    // of entries, as estimated
-	gone    uint64 // entries dropped or cleared: entries[i].Seq == gone+i+1
+	gone    uint64 // entries dropped or cleared: entries.at(i).Seq == gone+i+1
 	cleared uint64 // highest sequence number that Clear removed
 	grown   chan struct{}
 }
@@ -87,19 +87,19 @@ func (j *Journal) Append(e Entry) Entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	n := e.size()
-	if len(j.entries) >= j.entriesMax {
-		j.drop(len(j.entries) / 10)
+	if j.entries.n >= j.entriesMax {
+		j.drop(j.entries.n / 10)
 	}
 	if j.bytes+n > j.bytesMax {
 		cut, room := 0, 0
-		for cut < len(j.entries) && room < n+j.bytesMax/10 {
-			room += j.entries[cut].size()
+		for cut < j.entries.n && room < n+j.bytesMax/10 {
+			room += j.entries.at(cut).size()
 			cut++
 		}
 		j.drop(cut)
 	}
-	e.Seq = j.gone + uint64(len(j.entries)) + 1
-	j.entries = append(j.entries, e)
+	e.Seq = j.gone + uint64(j.entries.n) + 1
+	j.entries.add(e)
 	j.bytes += n
 	close(j.grown)
 	j.grown = make(chan struct{})
@@ -109,13 +109,13 @@ func (j *Journal) Append(e Entry) Entry {
 // drop forgets the oldest n entries.
 func (j *Journal) drop(n int) {
 	for i := range n {
-		j.bytes -= j.entries[i].size()
+		j.bytes -= j.entries.at(i).size()
 	}
-	j.entries = append(j.entries[:0:0], j.entries[n:]...)
+	j.entries.drop(n)
 	j.gone += uint64(n)
 }
 
-// size estimates the memory of an entry.
+// size estimates the memory of an entry, in bytes.
 func (e *Entry) size() int {
 	const entry, pair = 320, 64 // the struct, and the words of a map's entry
 	n := entry + len(e.Account) + len(e.Mailbox) + len(e.Device) + len(e.Item) + len(e.Operation) + len(e.Reason) + len(e.Body)
@@ -149,14 +149,14 @@ func (j *Journal) read(seq uint64, limit int) ([]Entry, *Gap) {
 		seq = j.gone
 	}
 	i := seq - j.gone
-	if i >= uint64(len(j.entries)) {
+	if i >= uint64(j.entries.n) {
 		return nil, gap
 	}
-	list := j.entries[i:]
-	if limit > 0 && len(list) > limit {
-		list = list[:limit]
+	end := j.entries.n
+	if limit > 0 {
+		end = min(end, int(i)+limit)
 	}
-	return append([]Entry(nil), list...), gap
+	return j.entries.slice(int(i), end), gap
 }
 
 // Wait returns the entries above seq as soon as there is at least one, or none
@@ -217,16 +217,16 @@ func (j *Journal) Await(ctx context.Context, seq uint64, match func(Entry) bool)
 func (j *Journal) Last() uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.gone + uint64(len(j.entries))
+	return j.gone + uint64(j.entries.n)
 }
 
 // Clear drops all entries; sequence numbers go on. Who waits is told.
 func (j *Journal) Clear() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.gone += uint64(len(j.entries))
+	j.gone += uint64(j.entries.n)
 	j.cleared = j.gone
-	j.entries, j.bytes = nil, 0
+	j.entries, j.bytes = list{}, 0
 	close(j.grown)
 	j.grown = make(chan struct{})
 }

@@ -59,6 +59,26 @@ func TestAReaderThatComesLateIsToldWhatIsMissing(t *testing.T) {
 	}
 }
 
+func TestWhatIsHeldHasNoHolesHoweverMuchWasDropped(t *testing.T) {
+	j := New()
+	j.entriesMax = 3 * pieceLen
+	for i := range 20 * pieceLen {
+		j.Append(Entry{Kind: "x"})
+		if i%(pieceLen/3) != 0 {
+			continue
+		}
+		held := j.After(0)
+		for k, e := range held {
+			if want := j.Last() - uint64(len(held)-1-k); e.Seq != want || e.Kind != "x" {
+				t.Fatalf("after %d: entry %d of %d is %+v, want %d", i+1, k, len(held), e, want)
+			}
+		}
+	}
+	if n, want := len(j.After(0)), j.entriesMax*9/10; n < want {
+		t.Errorf("%d entries are held, want at least %d", n, want)
+	}
+}
+
 func TestMemoryIsBoundedByBytesToo(t *testing.T) {
 	j := New()
 	j.bytesMax = 100_000

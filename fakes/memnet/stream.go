@@ -43,10 +43,34 @@ type stream struct {
 	readDeadline, writeDeadline deadline
 }
 
-// segment is bytes that arrive together.
+// segment is bytes that arrive together, or a piece of them.
 type segment struct {
 	due  time.Time
 	data []byte
+	part *part // whose bytes data is of; nil: they are its own
+}
+
+// part is memory for segments, used again and again.
+type part [partBytes]byte
+
+// partBytes holds most of what is written at once; more is allocated.
+const partBytes = 4096
+
+var parts = sync.Pool{New: func() any { return new(part) }}
+
+func newSegment(due time.Time, b []byte) segment {
+	if len(b) > partBytes {
+		return segment{due: due, data: append([]byte(nil), b...)}
+	}
+	p := parts.Get().(*part) // New makes nothing else
+	return segment{due: due, data: append(p[:0], b...), part: p}
+}
+
+func (s *segment) recycle() {
+	if s.part != nil {
+		parts.Put(s.part)
+	}
+	*s = segment{}
 }
 
 // deadline is one of the two of a stream.
@@ -109,7 +133,7 @@ func (s *stream) consume(b []byte) int {
 		k := copy(b[n:], head.data)
 		n += k
 		if head.data = head.data[k:]; len(head.data) == 0 {
-			head.data = nil
+			head.recycle()
 			s.segments = s.segments[1:]
 			s.readyN--
 		}
@@ -155,13 +179,13 @@ func (s *stream) write(b []byte) (int, error) {
 // append adds a segment, or lengthens the last one if both arrive together.
 func (s *stream) append(b []byte) {
 	due := s.arrival()
-	if last := len(s.segments) - 1; last >= 0 && s.segments[last].due.Equal(due) {
+	if last := len(s.segments) - 1; last >= 0 && s.segments[last].due.Equal(due) && len(b) <= cap(s.segments[last].data)-len(s.segments[last].data) {
 		s.segments[last].data = append(s.segments[last].data, b...)
 		if s.readyN > last {
 			s.ready += len(b)
 		}
 	} else {
-		s.segments = append(s.segments, segment{due: due, data: append([]byte(nil), b...)})
+		s.segments = append(s.segments, newSegment(due, b))
 	}
 	s.size += len(b)
 	s.changed.Broadcast()
@@ -177,6 +201,9 @@ func (s *stream) advance() {
 
 // drop throws away what was under way.
 func (s *stream) drop() {
+	for i := range s.segments {
+		s.segments[i].recycle()
+	}
 	s.segments, s.size, s.ready, s.readyN = nil, 0, 0, 0
 }
 

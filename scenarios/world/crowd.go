@@ -68,7 +68,8 @@ type Arrival struct {
 }
 
 // Traffic plans perMailbox mails for each mailbox within a span, more by day
-// than by night: the sum of a constant and a bell around the middle.
+// than by night: the sum of a constant and a bell around the middle. Mails come
+// at whole seconds: what comes in the same one is under way together.
 func Traffic(seed int64, mailboxes, perMailbox int, span time.Duration) []Arrival {
 	draw := rand.New(rand.NewPCG(uint64(seed), 0x9e3779b97f4a7c15))
 	list := make([]Arrival, 0, mailboxes*perMailbox)
@@ -78,7 +79,7 @@ func Traffic(seed int64, mailboxes, perMailbox int, span time.Duration) []Arriva
 			if draw.Float64() < 0.8 { // of four draws the mean: nearly a bell
 				x = (x + draw.Float64() + draw.Float64() + draw.Float64()) / 4
 			}
-			list = append(list, Arrival{time.Duration(x * float64(span)), m + 1})
+			list = append(list, Arrival{time.Duration(x * float64(span)).Truncate(time.Second), m + 1})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Arrival) int { return int(a.At - b.At) })
