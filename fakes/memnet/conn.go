@@ -9,8 +9,10 @@ import (
 // link is a connection seen from above: both directions and where it goes.
 type link struct {
 	network       *Network
+	number        uint64 // by order of dialling
+	who           string // dialled it, as far as he said
 	dialled, host string
-	streams       [2]*stream
+	streams       [2]*stream // up and down
 
 	mu   sync.Mutex
 	open int // ends not closed yet
@@ -24,9 +26,12 @@ func (l *link) reset() {
 	l.forget()
 }
 
-func (l *link) hold(held bool) {
-	for _, s := range l.streams {
-		s.hold(held)
+func (l *link) hold(way Direction, held bool) {
+	if way != Down {
+		l.streams[0].hold(held)
+	}
+	if way != Up {
+		l.streams[1].hold(held)
 	}
 }
 

@@ -6,26 +6,33 @@
 // bounded buffers, writes that block when the far side does not read,
 // deadlines, half close, a reset that throws away what was under way. TLS,
 // HTTP/1.1 and HTTP/2 run over them unchanged. Bytes take Latency plus a
-// jitter drawn from the seed, and arrive in order.
+// jitter drawn from the seed, wait for their turn when the Bandwidth is used up,
+// are late by a Stall now and then, as when TCP sends again what was lost, and
+// arrive in order.
 //
-// Misfortunes go by host: Cut resets its connections, Silence makes those
-// there are say nothing more, Partition also keeps new ones away, Heal ends
-// it all. What was sent into a silence is delivered when it heals, as TCP
-// would by sending it again.
+// Misfortunes go by link: "host:port" is all connections of that host, who>host
+// those that who has dialled by his end of the network (As), "" all there are.
+// Cut resets connections, Silence makes those there are say nothing more, one
+// way or both, Partition also keeps new ones away, Heal ends it all. What was
+// sent into a silence is delivered when it heals, as TCP would by sending it
+// again.
 //
 // Waiting is done in sync.Cond and channels and by plain timers only, so that
 // a waiting goroutine is durably blocked in the sense of testing/synctest. An
 // idle connection holds no goroutine and no timer.
 //
-// It does not model: loss (TCP hides it), congestion, bandwidth, keep-alive
-// probes, or the time-out after which a sender gives a silent peer up.
+// It does not model: congestion, keep-alive probes, or the time-out after which a
+// sender gives a silent peer up.
 package memnet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -44,6 +51,9 @@ const (
 	// the mutex stops the clock of a testing/synctest bubble for good, since
 	// waiting for a mutex does not count as idle. HTTP/2 of net/http does that.
 	FlightBytesMax = 8 << 20
+	// StallDefault is the shortest retransmission time-out of Linux
+	// (TCP_RTO_MIN in include/net/tcp.h).
+	StallDefault = 200 * time.Millisecond
 	// BacklogMax is how many connections wait for Accept; further dials wait
 	// (net.core.somaxconn of older kernels).
 	BacklogMax = 128
@@ -54,6 +64,12 @@ type Options struct {
 	Seed    int64         // draws jitter and fragments
 	Latency time.Duration // one way; a dial takes two
 	Jitter  time.Duration // up to this much more, one way
+	// Bandwidth of one direction of a connection, in bytes a second. 0: no limit.
+	Bandwidth int
+	// StallOneIn makes one in so many writes, by the seed, late by Stall, and what
+	// follows it: a lost segment that is sent again. 0: none.
+	StallOneIn int
+	Stall      time.Duration // 0: StallDefault
 	// BufferBytes bounds what one direction of a connection holds unread. 0:
 	// BufferBytesDefault.
 	BufferBytes int
@@ -68,7 +84,7 @@ type Network struct {
 
 	mu        sync.Mutex
 	listeners map[string]*listener // nil value: the host is known, nobody listens
-	barriers  map[string]*barrier  // hosts that are partitioned
+	barriers  map[scope]*barrier   // links that are partitioned
 	conns     map[*link]struct{}
 	dialled   uint64 // connections made so far
 	addresses int    // servers numbered so far
@@ -97,10 +113,13 @@ func New(options Options) *Network {
 	if options.BufferBytes <= 0 {
 		options.BufferBytes = BufferBytesDefault
 	}
+	if options.Stall <= 0 {
+		options.Stall = StallDefault
+	}
 	return &Network{
 		options:   options,
 		listeners: map[string]*listener{},
-		barriers:  map[string]*barrier{},
+		barriers:  map[scope]*barrier{},
 		conns:     map[*link]struct{}{},
 	}
 }
@@ -131,26 +150,44 @@ func (n *Network) Listen(host string) (net.Listener, error) {
 // Dial implements network.Network. It takes two latencies, and for a host
 // behind a Hang barrier as long as ctx allows.
 func (n *Network) Dial(ctx context.Context, networkName, addr string) (net.Conn, error) {
+	return n.dialAs(ctx, "", networkName, addr)
+}
+
+// As returns the network as who sees it: what is dialled through it can be met
+// by a misfortune for "who>host:port".
+func (n *Network) As(who string) network.Network { return end{n, who} }
+
+// end is somebody's end of a network.
+type end struct {
+	*Network
+	who string
+}
+
+func (e end) Dial(ctx context.Context, networkName, addr string) (net.Conn, error) {
+	return e.dialAs(ctx, e.who, networkName, addr)
+}
+
+func (n *Network) dialAs(ctx context.Context, who, networkName, addr string) (net.Conn, error) {
 	name, err := network.Normalize(addr)
 	if err != nil {
 		return nil, err
 	}
-	c, err := n.dial(ctx, name)
+	c, err := n.dial(ctx, who, name)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: networkName, Addr: network.Addr(name), Err: err}
 	}
 	return c, nil
 }
 
-func (n *Network) dial(ctx context.Context, name string) (net.Conn, error) {
+func (n *Network) dial(ctx context.Context, who, name string) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ln, err := n.pass(ctx, name)
+	ln, err := n.pass(ctx, who, name)
 	if err != nil {
 		return nil, err
 	}
-	client, server := n.connect(name, ln)
+	client, server := n.connect(who, name, ln)
 	if err := ln.offer(ctx, server); err != nil {
 		client.link.reset()
 		return nil, err
@@ -163,12 +200,12 @@ func (n *Network) dial(ctx context.Context, name string) (net.Conn, error) {
 }
 
 // pass finds the listener of name, waiting out barriers and one latency.
-func (n *Network) pass(ctx context.Context, name string) (*listener, error) {
+func (n *Network) pass(ctx context.Context, who, name string) (*listener, error) {
 	if err := wait(ctx, n.options.Latency); err != nil {
 		return nil, err
 	}
 	for {
-		ln, stop, err := n.find(name)
+		ln, stop, err := n.find(who, name)
 		if err != nil || stop == nil {
 			return ln, err
 		}
@@ -181,7 +218,7 @@ func (n *Network) pass(ctx context.Context, name string) (*listener, error) {
 }
 
 // find looks up the listener of name, or the barrier in its way.
-func (n *Network) find(name string) (*listener, *barrier, error) {
+func (n *Network) find(who, name string) (*listener, *barrier, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
@@ -197,12 +234,14 @@ func (n *Network) find(name string) (*listener, *barrier, error) {
 		return nil, nil, fmt.Errorf("%s: %w", name, network.ErrUnknownHost)
 	}
 	for _, h := range []string{"", name, host} {
-		switch b := n.barriers[h]; {
-		case b == nil:
-		case b.kind == Refuse:
-			return nil, nil, syscall.ECONNREFUSED
-		default:
-			return nil, b, nil
+		for _, w := range []string{"", who} {
+			switch b := n.barriers[scope{w, h}]; {
+			case b == nil:
+			case b.kind == Refuse:
+				return nil, nil, syscall.ECONNREFUSED
+			default:
+				return nil, b, nil
+			}
 		}
 	}
 	if ln == nil {
@@ -212,11 +251,11 @@ func (n *Network) find(name string) (*listener, *barrier, error) {
 }
 
 // connect makes the two ends of a connection.
-func (n *Network) connect(name string, ln *listener) (client, server *conn) {
+func (n *Network) connect(who, name string, ln *listener) (client, server *conn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.dialled++
-	l := &link{network: n, dialled: name, host: ln.name}
+	l := &link{network: n, number: n.dialled, who: who, dialled: name, host: ln.name}
 	up := newStream(n.options, n.dialled, 0)
 	down := newStream(n.options, n.dialled, 1)
 	l.streams = [2]*stream{up, down}
@@ -228,59 +267,73 @@ func (n *Network) connect(name string, ln *listener) (client, server *conn) {
 	return client, server
 }
 
-// Cut resets all connections of a host, both ends: reads and writes fail with
-// ECONNRESET and what was under way is lost. host is "name:port" as dialled or
-// as listened on; "" is every host. It returns how many connections it cut.
-func (n *Network) Cut(host string) int {
-	links := n.linksOf(host)
+// Cut resets all connections of a link, both ends: reads and writes fail with
+// ECONNRESET and what was under way is lost. A host is named as dialled or as
+// listened on. It returns how many connections it cut.
+func (n *Network) Cut(link string) int {
+	links := n.linksOf(scopeOf(link))
 	for _, l := range links {
 		l.reset()
 	}
 	return len(links)
 }
 
-// Silence makes the present connections of a host half-open: they stay, and
-// nothing gets through in either direction until Heal. New connections work.
-// It returns how many connections it silenced.
-func (n *Network) Silence(host string) int {
-	links := n.linksOf(host)
+// Direction of bytes, seen from who dialled.
+type Direction uint8
+
+// The directions.
+const (
+	BothWays Direction = iota
+	Up                 // to the host
+	Down               // from it
+)
+
+// Silence makes the present connections of a link half-open: they stay, and
+// nothing gets through until Heal. New connections work. It returns how many
+// connections it silenced.
+func (n *Network) Silence(link string) int { return n.SilenceWay(link, BothWays) }
+
+// SilenceWay is Silence in one direction only, or in both.
+func (n *Network) SilenceWay(link string, way Direction) int {
+	links := n.linksOf(scopeOf(link))
 	for _, l := range links {
-		l.hold(true)
+		l.hold(way, true)
 	}
 	return len(links)
 }
 
-// Partition keeps new connections from a host and silences the present ones.
-// A second partition of the host replaces the first.
-func (n *Network) Partition(host string, kind Barrier) {
-	host = normalizeScope(host)
+// Partition keeps new connections from a link and silences the present ones.
+// A second partition of the same link replaces the first.
+func (n *Network) Partition(link string, kind Barrier) {
+	s := scopeOf(link)
 	n.mu.Lock()
-	if old := n.barriers[host]; old != nil {
+	if old := n.barriers[s]; old != nil {
 		close(old.healed)
 	}
-	n.barriers[host] = &barrier{kind: kind, healed: make(chan struct{})}
+	n.barriers[s] = &barrier{kind: kind, healed: make(chan struct{})}
 	n.mu.Unlock()
-	n.Silence(host)
+	n.Silence(link)
 }
 
-// Heal ends Silence and Partition for a host. Heal("") ends them all.
-func (n *Network) Heal(host string) {
-	host = normalizeScope(host)
+// Heal ends Silence and Partition for a link, whatever put its connections into
+// silence. Heal("") ends them all.
+func (n *Network) Heal(link string) {
+	s := scopeOf(link)
 	n.mu.Lock()
-	for h, b := range n.barriers {
-		if host == "" || h == host {
-			close(b.healed)
-			delete(n.barriers, h)
+	for b, barrier := range n.barriers {
+		if s == (scope{}) || b == s {
+			close(barrier.healed)
+			delete(n.barriers, b)
 		}
 	}
 	n.mu.Unlock()
-	for _, l := range n.linksOf(host) {
-		l.hold(false)
+	for _, l := range n.linksOf(s) {
+		l.hold(BothWays, false)
 	}
 }
 
-// Conns is how many connections of a host are open on at least one end.
-func (n *Network) Conns(host string) int { return len(n.linksOf(host)) }
+// Conns is how many connections of a link are open on at least one end.
+func (n *Network) Conns(link string) int { return len(n.linksOf(scopeOf(link))) }
 
 // Dialled is how many connections were ever made.
 func (n *Network) Dialled() uint64 {
@@ -312,26 +365,39 @@ func (n *Network) Close() error {
 	return errors.Join(errs...)
 }
 
-func (n *Network) linksOf(host string) []*link {
-	host = normalizeScope(host)
+func (n *Network) linksOf(s scope) []*link {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var links []*link
 	for l := range n.conns {
-		if host == "" || l.host == host || l.dialled == host {
+		if s.has(l) {
 			links = append(links, l)
 		}
 	}
+	// In the order in which they were dialled: the seed decides, not the map.
+	slices.SortFunc(links, func(a, b *link) int { return cmp.Compare(a.number, b.number) })
 	return links
 }
 
-// normalizeScope is Normalize for a scope; an address that is none matches
+// scope is whom a misfortune meets: connections that who dialled to host; empty
+// is anybody, and any.
+type scope struct{ who, host string }
+
+// scopeOf reads "", "host:port" and "who>host:port". A host that is none matches
 // nothing.
-func normalizeScope(host string) string {
-	if name, err := network.Normalize(host); err == nil {
-		return name
+func scopeOf(link string) scope {
+	who, host, found := strings.Cut(link, ">")
+	if !found {
+		who, host = "", link
 	}
-	return host
+	if name, err := network.Normalize(host); err == nil {
+		host = name
+	}
+	return scope{who, host}
+}
+
+func (s scope) has(l *link) bool {
+	return (s.who == "" || s.who == l.who) && (s.host == "" || s.host == l.host || s.host == l.dialled)
 }
 
 // wait lets d pass on the clock, or fails with the reason ctx ended.

@@ -51,6 +51,8 @@ func TestConnectionsBehaveAsNettestAsks(t *testing.T) {
 		"small":      {BufferBytes: 7},
 		"slow":       {Latency: 50 * time.Microsecond, Jitter: 50 * time.Microsecond, Seed: 1},
 		"fragmented": {FragmentMax: 5, Seed: 2},
+		"narrow":     {Bandwidth: 100 << 20},
+		"lossy":      {StallOneIn: 10, Stall: 50 * time.Microsecond, Seed: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
@@ -124,6 +126,112 @@ func TestJitterNeverReordersAndFollowsTheSeed(t *testing.T) {
 	if fmt.Sprint(a) == fmt.Sprint(c) {
 		t.Error("two seeds gave one result")
 	}
+}
+
+func TestBytesTakeTurnsOnANarrowLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(Options{Bandwidth: 1000, Latency: 10 * time.Millisecond})
+		defer n.Close()
+		client, server := pair(t, n)
+		start := time.Now()
+		for range 3 {
+			if _, err := client.Write(make([]byte, 500)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 3 {
+			if _, err := io.ReadFull(server, make([]byte, 500)); err != nil {
+				t.Fatal(err)
+			}
+			if took, want := time.Since(start), time.Duration(i+1)*500*time.Millisecond+10*time.Millisecond; took != want {
+				t.Errorf("%d bytes took %v, want %v", 500*(i+1), took, want)
+			}
+		}
+	})
+}
+
+func TestWhatIsLostIsLateAndHoldsUpWhatFollows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(Options{StallOneIn: 3, Seed: 4})
+		defer n.Close()
+		client, server := pair(t, n)
+		start, stalled := time.Now(), 0
+		for i := range 100 {
+			before := time.Since(start)
+			if _, err := client.Write([]byte{byte(i)}); err != nil {
+				t.Fatal(err)
+			}
+			var b [1]byte
+			if _, err := io.ReadFull(server, b[:]); err != nil || b[0] != byte(i) {
+				t.Fatalf("read %d, %v; want %d", b[0], err, i)
+			}
+			switch took := time.Since(start) - before; took {
+			case 0:
+			case StallDefault:
+				stalled++
+			default:
+				t.Errorf("byte %d took %v", i, took)
+			}
+		}
+		if stalled < 20 || stalled > 50 {
+			t.Errorf("%d of 100 writes were late, want about a third", stalled)
+		}
+	})
+}
+
+func TestSilenceMayBeOneWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(Options{})
+		defer n.Close()
+		client, server := pair(t, n)
+		n.SilenceWay(host, Up)
+		_, _ = client.Write([]byte("up"))
+		_, _ = server.Write([]byte("down"))
+		b := make([]byte, 4)
+		if _, err := io.ReadFull(client, b); err != nil || string(b) != "down" {
+			t.Errorf("read %q, %v", b, err)
+		}
+		_ = server.SetReadDeadline(time.Now().Add(time.Minute))
+		if _, err := server.Read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("read against the silence: %v, want the deadline", err)
+		}
+	})
+}
+
+func TestMisfortunesMayMeetOneOfThoseWhoDialAHost(t *testing.T) {
+	n := New(Options{})
+	defer n.Close()
+	ln, err := n.Listen(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := func(who string) net.Conn {
+		c, err := n.As(who).Dial(t.Context(), "tcp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ln.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	a, b := dial("a"), dial("b")
+	if cut := n.Cut("a>" + host); cut != 1 {
+		t.Errorf("cut %d connections, want 1", cut)
+	}
+	if _, err := a.Write([]byte("x")); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the one that was cut: %v", err)
+	}
+	if _, err := b.Write([]byte("x")); err != nil {
+		t.Errorf("the other: %v", err)
+	}
+	n.Partition("a>"+host, Refuse)
+	if _, err := n.As("a").Dial(t.Context(), "tcp", host); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("behind the partition: %v", err)
+	}
+	_ = dial("b")
+	n.Heal("a>" + host)
+	_ = dial("a")
 }
 
 func TestWritesBlockWhenTheFarSideDoesNotRead(t *testing.T) {

@@ -24,6 +24,9 @@ type stream struct {
 	fragmentMax int
 	latency     time.Duration
 	jitter      time.Duration
+	bandwidth   int // bytes a second; 0: no limit
+	stallOneIn  int
+	stall       time.Duration
 
 	mu       sync.Mutex
 	changed  sync.Cond
@@ -33,6 +36,7 @@ type stream struct {
 	ready    int        // bytes of the first readyN segments, which have arrived
 	readyN   int
 	lastDue  time.Time // when the newest segment arrives
+	sent     time.Time // when the line is free again
 	held     bool      // nothing gets through
 
 	writerErr  error     // the writing end is closed: what its writes return
@@ -81,9 +85,12 @@ type deadline struct {
 }
 
 func newStream(o Options, number uint64, direction uint64) *stream {
-	s := &stream{bufferMax: o.BufferBytes, flightMax: max(o.BufferBytes, FlightBytesMax), fragmentMax: o.FragmentMax, latency: o.Latency, jitter: o.Jitter}
+	s := &stream{
+		bufferMax: o.BufferBytes, flightMax: max(o.BufferBytes, FlightBytesMax), fragmentMax: o.FragmentMax,
+		latency: o.Latency, jitter: o.Jitter, bandwidth: o.Bandwidth, stallOneIn: o.StallOneIn, stall: o.Stall,
+	}
 	s.changed.L = &s.mu
-	if o.Jitter > 0 || o.FragmentMax > 0 {
+	if o.Jitter > 0 || o.FragmentMax > 0 || o.StallOneIn > 0 {
 		s.random = rand.New(rand.NewPCG(uint64(o.Seed), number<<1|direction))
 	}
 	return s
@@ -178,7 +185,7 @@ func (s *stream) write(b []byte) (int, error) {
 
 // append adds a segment, or lengthens the last one if both arrive together.
 func (s *stream) append(b []byte) {
-	due := s.arrival()
+	due := s.arrival(len(b))
 	if last := len(s.segments) - 1; last >= 0 && s.segments[last].due.Equal(due) && len(b) <= cap(s.segments[last].data)-len(s.segments[last].data) {
 		s.segments[last].data = append(s.segments[last].data, b...)
 		if s.readyN > last {
@@ -207,14 +214,24 @@ func (s *stream) drop() {
 	s.segments, s.size, s.ready, s.readyN = nil, 0, 0, 0
 }
 
-// arrival is when something sent now arrives: never before what was sent
+// arrival is when so many bytes, sent now, arrive: never before what was sent
 // earlier. Zero is at once.
-func (s *stream) arrival() time.Time {
+func (s *stream) arrival(bytes int) time.Time {
 	d := s.latency
 	if s.jitter > 0 {
 		d += time.Duration(s.random.Int64N(int64(s.jitter) + 1))
 	}
-	if d == 0 {
+	if s.stallOneIn > 0 && bytes > 0 && s.random.IntN(s.stallOneIn) == 0 {
+		d += s.stall
+	}
+	if s.bandwidth > 0 {
+		if now := time.Now(); s.sent.Before(now) {
+			s.sent = now
+		}
+		s.sent = s.sent.Add(time.Duration(bytes) * time.Second / time.Duration(s.bandwidth))
+		d += time.Until(s.sent)
+	}
+	if d == 0 && s.lastDue.IsZero() {
 		return time.Time{}
 	}
 	if due := time.Now().Add(d); due.After(s.lastDue) {
@@ -245,7 +262,7 @@ func (s *stream) closeWriter(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.writerErr == nil {
-		s.finDue = s.arrival()
+		s.finDue = s.arrival(0)
 	}
 	s.writerErr = err
 	s.writeDeadline.stop()

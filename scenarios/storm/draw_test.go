@@ -9,6 +9,7 @@ import (
 
 	"mailbell/fakes/exchange"
 	"mailbell/fakes/fault"
+	"mailbell/fakes/memnet"
 	"mailbell/notifier/watch"
 )
 
@@ -23,6 +24,7 @@ type Plan struct {
 	Mails     int // of each mailbox
 	Span      time.Duration
 	Latency   time.Duration // one way
+	Line      memnet.Options
 	CatchUp   watch.CatchUp
 	Blows     []Blow
 }
@@ -43,6 +45,9 @@ var kinds = map[string]time.Duration{
 	"apns outage": 20 * time.Minute, "wns tokens revoked": 0, "apns connections cut": 0,
 	"network cut": 0, "read elsewhere": 0, "burst": 0,
 }
+
+// misfortunes are the blows of the network, each for one host.
+var misfortunes = []string{"silence", "silence up", "silence down", "partition", "partition refusing"}
 
 // faults are those of the fakes that a storm lets loose, with what they need.
 var faults = []fault.Fault{
@@ -136,17 +141,54 @@ func Draw(seed int64) Plan {
 		}
 		p.Blows = append(p.Blows, b)
 	}
+	p.drawNetwork(r)
 	slices.SortStableFunc(p.Blows, func(a, b Blow) int { return int(a.At - b.At) })
 	return p
 }
 
+// drawNetwork adds a bad line and misfortunes: single ones, and now and then all
+// hosts falling silent one by one, and coming back in another order.
+func (p *Plan) drawNetwork(r *rand.Rand) {
+	if r.IntN(3) == 0 {
+		p.Line.Jitter = time.Duration(r.IntN(200)) * time.Millisecond
+		p.Line.StallOneIn = 5 + r.IntN(200)
+	}
+	if r.IntN(4) == 0 {
+		p.Line.Bandwidth = 20_000 + r.IntN(1_000_000)
+	}
+	if r.IntN(4) == 0 {
+		p.Line.FragmentMax = 100 + r.IntN(2000)
+	}
+	const longest = 20 * time.Minute
+	for range r.IntN(4) {
+		p.Blows = append(p.Blows, Blow{
+			At: time.Duration(r.Float64() * float64(p.Span)), For: time.Duration(1 + r.Int64N(int64(longest))),
+			What: "network " + misfortunes[r.IntN(len(misfortunes))], Whom: r.IntN(1 << 20),
+		})
+	}
+	if r.IntN(4) == 0 {
+		begin := time.Duration(r.Float64() * float64(p.Span))
+		for host := range hosts {
+			at := begin + time.Duration(r.Int64N(int64(longest)))
+			p.Blows = append(p.Blows, Blow{At: at, For: begin + 2*longest - at - time.Duration(r.Int64N(int64(longest))), What: "network partition", Whom: host})
+		}
+	}
+}
+
+// hosts are those of world.Hosts, in its order.
+var hosts = []string{"mail", "autodiscover", "APNs", "WNS tokens", "WNS", "Entra tokens"}
+
 // String is the plan in a few lines.
 func (p Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: Exchange %s, %s, %d servers, %d mailboxes, %d listeners, %d mails each in %v, latency %v, catch-up %s, %d blows",
-		p.Seed, p.Version, p.Profile, p.Servers, p.Mailboxes, p.Listeners, p.Mails, p.Span, p.Latency, p.CatchUp, len(p.Blows))
+	fmt.Fprintf(&b, "seed %d: Exchange %s, %s, %d servers, %d mailboxes, %d listeners, %d mails each in %v, latency %v, jitter %v, one write in %d late, %d bytes/s, fragments of %d, catch-up %s, %d blows",
+		p.Seed, p.Version, p.Profile, p.Servers, p.Mailboxes, p.Listeners, p.Mails, p.Span, p.Latency, p.Line.Jitter, p.Line.StallOneIn, p.Line.Bandwidth, p.Line.FragmentMax, p.CatchUp, len(p.Blows))
 	for _, w := range p.Blows {
-		fmt.Fprintf(&b, "\n  %8v %-28s for %v", w.At.Round(time.Second), w.What, w.For.Round(time.Second))
+		what := w.What
+		if strings.HasPrefix(what, "network ") && w.For > 0 {
+			what += " to " + hosts[w.Whom%len(hosts)]
+		}
+		fmt.Fprintf(&b, "\n  %8v %-36s for %v", w.At.Round(time.Second), what, w.For.Round(time.Second))
 	}
 	return b.String()
 }

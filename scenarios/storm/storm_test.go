@@ -13,6 +13,7 @@ import (
 
 	"mailbell/fakes/exchange"
 	"mailbell/fakes/iisauth"
+	"mailbell/fakes/memnet"
 	"mailbell/notifier/app"
 	"mailbell/notifier/httpauth"
 	"mailbell/scenarios/oracle"
@@ -62,7 +63,7 @@ var _ = Describe("A storm", func() {
 func play(p Plan) {
 	var log bytes.Buffer
 	o := world.Options{
-		Version: p.Version, Profile: p.Profile, Seed: p.Seed, Mailboxes: p.Mailboxes, Listeners: p.Listeners, Latency: p.Latency,
+		Version: p.Version, Profile: p.Profile, Seed: p.Seed, Mailboxes: p.Mailboxes, Listeners: p.Listeners, Latency: p.Latency, Line: p.Line,
 		Patient: ConvergeMax, Log: &log, Secluded: true,
 		Change: func(o *app.Options) {
 			o.Exchange.CatchUp = p.CatchUp
@@ -153,6 +154,9 @@ func (s *storm) strike(b Blow) (mend func()) {
 		id := w.MustAddFault(f).ID
 		return func() { w.Faults.Remove(id) }
 	}
+	if how, ok := strings.CutPrefix(b.What, "network "); ok {
+		return s.network(how, w.Hosts()[b.Whom%len(hosts)])
+	}
 	switch b.What {
 	case "cut streams":
 		w.Organisation.CutStreams("")
@@ -187,8 +191,6 @@ func (s *storm) strike(b Blow) (mend func()) {
 		w.APNs.CutConnections()
 	case "wns tokens revoked":
 		w.WNS.RevokeTokens()
-	case "network cut":
-		w.CutNetwork()
 	case "read elsewhere":
 		s.read(s.mailbox(b.Whom))
 	case "burst":
@@ -199,6 +201,28 @@ func (s *storm) strike(b Blow) (mend func()) {
 		Fail("no such blow: " + b.What)
 	}
 	return nothing
+}
+
+// network has a misfortune of the network meet the notifier.
+func (s *storm) network(how, host string) (mend func()) {
+	n, link := s.w.Memnet(), world.NotifierTo(host)
+	switch how {
+	case "cut":
+		n.Cut(world.NotifierTo(""))
+	case "silence":
+		n.Silence(link)
+	case "silence up":
+		n.SilenceWay(link, memnet.Up)
+	case "silence down":
+		n.SilenceWay(link, memnet.Down)
+	case "partition":
+		n.Partition(link, memnet.Hang)
+	case "partition refusing":
+		n.Partition(link, memnet.Refuse)
+	default:
+		Fail("no such misfortune: " + how)
+	}
+	return func() { n.Heal(link) }
 }
 
 func (s *storm) start() {
@@ -222,6 +246,7 @@ func (s *storm) read(mailbox string) {
 func (s *storm) mendAll() {
 	s.w.Note("mended", "everything")
 	s.w.Faults.Clear()
+	s.w.Memnet().Heal("")
 	s.w.APNs.Outage(false)
 	for n := range s.p.Listeners {
 		Expect(s.w.Organisation.ChangeAccount(s.account(n), func(a *iisauth.Account) { a.Locked, a.Impersonation = false, true })).To(Succeed())

@@ -121,15 +121,25 @@ func (w *World) Note(kind, text string) {
 	w.Journal.Append(journal.Entry{Server: "story", Kind: kind, Detail: map[string]string{"text": text}})
 }
 
-// CutNetwork cuts every connection in the virtual world.
-func (w *World) CutNetwork() {
+// Hosts are those that the notifier dials, as "host:port".
+func (w *World) Hosts() []string {
+	return []string{
+		"mail." + w.Domain() + ":443", "autodiscover." + w.Domain() + ":443", "api.push.apple.com:443", "login.live.com:443",
+		"*.notify.windows.com:443", "login.microsoftonline.com:443",
+	}
+}
+
+// Memnet is the network of the virtual world.
+func (w *World) Memnet() *memnet.Network {
 	GinkgoHelper()
 	n, ok := w.Network.(*memnet.Network)
 	Expect(ok).To(BeTrue(), "the network is not virtual")
-	for _, host := range []string{"mail." + w.Domain() + ":443", "autodiscover." + w.Domain() + ":443", "api.push.apple.com:443", "login.live.com:443", "login.microsoftonline.com:443"} {
-		n.Cut(host)
-	}
+	return n
 }
+
+// NotifierTo is the link from the notifier to a host, for misfortunes of the
+// virtual network; "" is all hosts.
+func NotifierTo(host string) string { return notifierEnd + ">" + host }
 
 // Sort puts events in order; those of the same time stay as they are.
 func Sort(events []Event) {

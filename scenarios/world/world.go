@@ -64,6 +64,7 @@ type Options struct {
 	Log       io.Writer           // gets the notifier's log at its finest, too; nil: nobody
 	Quiet     bool                // errors only in the notifier's log
 	Latency   time.Duration       // of the virtual network, one way
+	Line      memnet.Options      // whatever else is the matter with it
 	Secluded  bool                // the notifier's log goes to Log alone
 	// VirtualOnly leaves the telling in real time out: it would take too long.
 	VirtualOnly bool
@@ -126,7 +127,9 @@ func New(o Options) *World {
 		f.Schemes = []string{iisauth.SchemeBearer}
 	}
 	if !o.Real {
-		f.Network = memnet.New(memnet.Options{Seed: o.Seed, Latency: o.Latency})
+		line := o.Line
+		line.Seed, line.Latency = o.Seed, o.Latency
+		f.Network = memnet.New(line)
 	}
 	var err error
 	w.World, err = fakes.Start(f)
@@ -220,7 +223,7 @@ func (w *World) options() app.Options {
 	o := app.Options{
 		Stores: w.stores,
 		Network: app.Network{
-			Dial:      w.life.dial(w.Dial),
+			Dial:      w.life.dial(w.dialNotifier()),
 			Listen:    func(_, addr string) (net.Listener, error) { return w.Network.Listen(addr) },
 			LookupSRV: noSRV,
 			RootCAs:   w.World.Authority.Pool(),
@@ -246,6 +249,17 @@ func (w *World) options() app.Options {
 		w.opt.Change(&o)
 	}
 	return o
+}
+
+// notifierEnd is the notifier's end of a virtual network.
+const notifierEnd = "notifier"
+
+// dialNotifier is how the notifier connects.
+func (w *World) dialNotifier() dialFunc {
+	if n, ok := w.Network.(*memnet.Network); ok {
+		return n.As(notifierEnd).Dial
+	}
+	return w.Dial
 }
 
 // exchange is how the notifier reaches Exchange: by password on premises, by
