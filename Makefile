@@ -68,6 +68,11 @@ fakes-image: ## the fakes as a container image, mailbell/fakes
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o .scratch/image/fakes ./cmd/fakes
 	docker build -q -t mailbell/fakes -f cmd/fakes/Dockerfile .scratch/image
 
+.PHONY: notifier-image
+notifier-image: ## the notifier as a container image, mailbell/notifier
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o .scratch/image/notifier ./cmd/notifier
+	docker build -q -t mailbell/notifier -f cmd/notifier/Dockerfile .scratch/image
+
 .PHONY: dist
 dist: ## static notifier binaries for Linux and Windows, with checksums
 	@mkdir -p dist

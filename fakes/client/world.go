@@ -96,6 +96,10 @@ func (w *World) RootCAs() *x509.CertPool { return w.roots }
 // Ready.Push.
 func (w *World) ProviderKey(ctx context.Context) ([]byte, error) { return w.raw(ctx, "/apns-key.p8") }
 
+// Authorities are those that all certificates are from, in PEM: for a program
+// that wants a file.
+func (w *World) Authorities(ctx context.Context) ([]byte, error) { return w.raw(ctx, "/ca.pem") }
+
 // DialContext connects to a real name of the simulated world, such as
 // api.push.apple.com:443, wherever that is served. Put it into an
 // http.Transport. An address that the world does not know is an error: nothing

@@ -60,7 +60,7 @@ func (c *call) forgotten(id string) bool {
 	if s.strikes(c, "ews.item.notfound") {
 		return true
 	}
-	if c.magicPrefix() == "gone" && s.magic.count("gone "+id) == 1 {
+	if c.magicPrefix() == "gone" && s.magic.count("gone", id) == 1 {
 		c.entry.Fault = "gone."
 		return true
 	}

@@ -50,7 +50,7 @@ func (s *Server) draw(c *call, what string, odds float64) bool {
 }
 
 func (s *Server) uniform(what, key string) float64 {
-	return faults.Uniform(s.options.Seed, what+"\x00"+key, s.magic.count("draw "+what+" "+key))
+	return faults.Uniform(s.options.Seed, what+"\x00"+key, s.magic.count("draw "+what, key))
 }
 
 // choose picks the form of the answers.
@@ -202,7 +202,7 @@ func (c *call) busyAnswer() bool {
 	}
 	now := time.Now()
 	f, struck := c.strike("ews.busy")
-	magic := !struck && c.magicPrefix() == "busy" && s.magic.count("busy "+key) <= magicBusyTimes
+	magic := !struck && c.magicPrefix() == "busy" && s.magic.count("busy", key) <= magicBusyTimes
 	s.busy.mu.Lock()
 	var b busyTime
 	switch {
@@ -276,22 +276,26 @@ func magicPrefix(address string) string {
 // magic counts, and remembers when it first heard of something.
 type magic struct {
 	mu     sync.Mutex
-	counts map[string]uint64
+	counts map[asked]uint64
 	first  map[string]time.Time
 }
 
 func newMagic() *magic {
-	return &magic{counts: map[string]uint64{}, first: map[string]time.Time{}}
+	return &magic{counts: map[asked]uint64{}, first: map[string]time.Time{}}
 }
 
-func (m *magic) count(key string) uint64 {
+// asked is what was asked, and about whom.
+type asked struct{ what, key string }
+
+// count is how often it was asked, this time included.
+func (m *magic) count(what, key string) uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.counts) > magicMax {
 		clear(m.counts)
 	}
-	m.counts[key]++
-	return m.counts[key]
+	m.counts[asked{what, key}]++
+	return m.counts[asked{what, key}]
 }
 
 func (m *magic) moving(prefix, address string) bool {

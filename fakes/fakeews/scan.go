@@ -37,6 +37,7 @@ type scanner struct {
 	count     int // elements so far
 	line      int // newlines before lineStart
 	lineStart int
+	looked    int // newlines have been looked for up to here
 }
 
 // next is the byte at hand; 0, which no document may hold, at the end.
@@ -204,10 +205,11 @@ func onlyPlainEntities(text string) bool {
 
 // position is the line and column, both from 1 on, as encoding/xml counts them.
 func (s *scanner) position() (line, col int) {
-	passed := s.in[s.lineStart:s.at]
+	passed := s.in[s.looked:s.at]
 	if last := strings.LastIndexByte(passed, '\n'); last >= 0 {
 		s.line += strings.Count(passed, "\n")
-		s.lineStart += last + 1
+		s.lineStart = s.looked + last + 1
 	}
+	s.looked = s.at
 	return s.line + 1, s.at - s.lineStart + 1
 }

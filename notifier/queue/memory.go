@@ -217,7 +217,8 @@ func (m *Memory) forgetOld(now time.Time) {
 		delete(m.put, m.recent[n].id)
 		n++
 	}
-	m.recent = slices.Delete(m.recent, 0, n)
+	clear(m.recent[:n])
+	m.recent = m.recent[n:]
 }
 
 func (l *lane) signal() {

@@ -23,7 +23,7 @@ import (
 // start runs the image and connects to its control API from outside.
 func start(ctx context.Context, args ...string) (*client.World, testcontainers.Container) {
 	GinkgoHelper()
-	c, err := testcontainers.Run(ctx, image,
+	c, err := testcontainers.Run(ctx, images["fakes"],
 		testcontainers.WithCmd(args...),
 		testcontainers.WithExposedPorts("8600/tcp", "8601/tcp", "8604/tcp", "8609/tcp"),
 		testcontainers.WithWaitStrategyAndDeadline(time.Minute, wait.ForHTTP("/ready").WithPort("8600/tcp")),

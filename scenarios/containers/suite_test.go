@@ -1,11 +1,15 @@
-// Package containers runs the fakes as strangers do: as an image, reached from
-// outside over mapped ports. It needs a container engine, and pulls nothing.
+// Package containers runs the programs as strangers do: as images, reached from
+// outside over mapped ports. The fakes by themselves; and the notifier in a
+// container of 2 CPUs and 4 GiB beside an engine and fakes in theirs, with real
+// kills and a real network that is taken away. It needs a container engine, and
+// pulls nothing.
 package containers
 
 import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -33,13 +37,13 @@ func init() {
 	}
 }
 
-// repository names the image under test.
-const repository = "mailbell/fakes-under-test"
+// repository begins the names of the images under test.
+const repository = "mailbell/under-test-"
 
 func TestContainers(t *testing.T) {
 	RegisterFailHandler(Fail)
 	if err := engine(t.Context()); err != nil {
-		testtool.Docker.Missing(t, "the fakes were not run as an image: "+err.Error())
+		testtool.Docker.Missing(t, "nothing was run as an image: "+err.Error())
 	}
 	RunSpecs(t, "Containers")
 }
@@ -61,40 +65,65 @@ func engine(ctx context.Context) (err error) {
 	return p.Health(ctx)
 }
 
-// image is the tag that was built.
-var image string
+// images are the tags that were built, by program.
+var images map[string]string
+
+// programs are run as images: where their source is, and how the image is made.
+var programs = map[string]struct{ source, dockerfile string }{
+	"fakes":    {"./cmd/fakes", "cmd/fakes/Dockerfile"},
+	"notifier": {"./cmd/notifier", "cmd/notifier/Dockerfile"},
+	// An engine of its own: the server that the notifier embeds otherwise.
+	"nats-server": {"github.com/nats-io/nats-server/v2", ""},
+}
+
+const natsDockerfile = "FROM scratch\nCOPY nats-server /nats-server\nENTRYPOINT [\"/nats-server\"]\n"
 
 var _ = SynchronizedBeforeSuite(func(ctx SpecContext) []byte {
 	sweep(ctx)
-	root := filepath.Join("..", "..")
-	dir := GinkgoT().TempDir()
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, "fakes"), "./cmd/fakes")
+	tags := map[string]string{}
+	for name := range programs {
+		tags[name] = build(ctx, name)
+	}
+	text, err := json.Marshal(tags)
+	Expect(err).NotTo(HaveOccurred())
+	return text
+}, func(text []byte) { Expect(json.Unmarshal(text, &images)).To(Succeed()) }, NodeTimeout(10*time.Minute))
+
+// build makes the image of a program and returns its tag.
+func build(ctx context.Context, name string) string {
+	GinkgoHelper()
+	root, p := filepath.Join("..", ".."), programs[name]
+	out := filepath.Join(GinkgoT().TempDir(), name)
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, p.source)
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	said, err := build.CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), "%s", said)
-	binary, err := os.ReadFile(filepath.Join(dir, "fakes"))
+	binary, err := os.ReadFile(out)
 	Expect(err).NotTo(HaveOccurred())
-	dockerfile, err := os.ReadFile(filepath.Join(root, "cmd", "fakes", "Dockerfile"))
+	dockerfile := []byte(natsDockerfile)
+	if p.dockerfile != "" {
+		dockerfile, err = os.ReadFile(filepath.Join(root, p.dockerfile))
+		Expect(err).NotTo(HaveOccurred())
+	}
+	provider, err := testcontainers.NewDockerProvider()
 	Expect(err).NotTo(HaveOccurred())
-	p, err := testcontainers.NewDockerProvider()
-	Expect(err).NotTo(HaveOccurred())
-	defer p.Close()
-	tag, err := p.BuildImage(ctx, &testcontainers.ContainerRequest{FromDockerfile: testcontainers.FromDockerfile{
-		ContextArchive: buildContext(dockerfile, binary), Repo: repository, Tag: "dev", KeepImage: true, BuildLogWriter: GinkgoWriter,
+	defer provider.Close()
+	tag, err := provider.BuildImage(ctx, &testcontainers.ContainerRequest{FromDockerfile: testcontainers.FromDockerfile{
+		ContextArchive: buildContext(dockerfile, name, binary), Repo: repository + name, Tag: "dev", KeepImage: true, BuildLogWriter: GinkgoWriter,
 	}})
 	Expect(err).NotTo(HaveOccurred())
-	return []byte(tag)
-}, func(tag []byte) { image = string(tag) }, NodeTimeout(5*time.Minute))
+	return tag
+}
 
 // buildContext is what the Dockerfile finds beside it.
-func buildContext(dockerfile, binary []byte) io.ReadSeeker {
+func buildContext(dockerfile []byte, name string, binary []byte) io.ReadSeeker {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, f := range []struct {
 		name string
 		mode int64
 		text []byte
-	}{{"Dockerfile", 0o644, dockerfile}, {"fakes", 0o755, binary}} {
+	}{{"Dockerfile", 0o644, dockerfile}, {name, 0o755, binary}} {
 		Expect(w.WriteHeader(&tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.text))})).To(Succeed())
 		_, err := w.Write(f.text)
 		Expect(err).NotTo(HaveOccurred())
@@ -109,10 +138,18 @@ func sweep(ctx context.Context) {
 	cli, err := testcontainers.NewDockerClientWithOpts(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	defer cli.Close()
-	list, err := cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("ancestor", repository+":dev")})
+	for name := range programs {
+		list, err := cli.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: make(client.Filters).Add("ancestor", repository+name+":dev")})
+		Expect(err).NotTo(HaveOccurred())
+		for _, c := range list.Items {
+			_, err := cli.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true})
+			Expect(err).NotTo(HaveOccurred())
+		}
+	}
+	networks, err := cli.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("label", networkLabel)})
 	Expect(err).NotTo(HaveOccurred())
-	for _, c := range list.Items {
-		_, err := cli.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true})
+	for _, n := range networks.Items {
+		_, err := cli.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
 		Expect(err).NotTo(HaveOccurred())
 	}
 }

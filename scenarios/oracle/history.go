@@ -11,6 +11,7 @@ import (
 
 // history is what the journal tells, in the oracle's words.
 type history struct {
+	last     uint64 // sequence number of the newest entry
 	mails    []Mail
 	byItem   map[string]Mail
 	pushes   []Push
@@ -30,6 +31,7 @@ func newHistory() *history {
 
 func (h *history) read(entries []journal.Entry) {
 	for _, e := range entries {
+		h.last = max(h.last, e.Seq)
 		if e.Server == "exchange" && e.Kind == "rename" {
 			h.former[e.Mailbox] = h.first(e.Detail["from"])
 			continue

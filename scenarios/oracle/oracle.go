@@ -150,6 +150,9 @@ func New() *Oracle { return &Oracle{newHistory()} }
 // Read takes the next entries of the journal.
 func (o *Oracle) Read(entries []journal.Entry) { o.h.read(entries) }
 
+// Last is the sequence number of the newest entry read; those after it are next.
+func (o *Oracle) Last() uint64 { return o.h.last }
+
 // Report is the verdict over what was read so far.
 func (o *Oracle) Report() Report {
 	h := o.h

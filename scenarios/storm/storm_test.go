@@ -16,7 +16,6 @@ import (
 	"mailbell/fakes/memnet"
 	"mailbell/notifier/app"
 	"mailbell/notifier/httpauth"
-	"mailbell/scenarios/oracle"
 	"mailbell/scenarios/world"
 )
 
@@ -94,19 +93,7 @@ func play(p Plan) {
 	w.Play(world.Traffic(p.Seed, p.Mailboxes, p.Mails, p.Span), events)
 
 	s.mendAll()
-	deadline := time.Now().Add(ConvergeMax)
-	o2 := end()
-	seq := w.Journal.Last()
-	var r oracle.Report
-	for wait := time.Minute; ; wait = min(2*wait, time.Hour) {
-		r = w.Verdict(o2)
-		if r.Count("lost") == 0 || time.Now().After(deadline) {
-			break
-		}
-		w.Wait(wait)
-		o2.Read(w.Journal.After(seq))
-		seq = w.Journal.Last()
-	}
+	r := w.Settle(end(), ConvergeMax)
 	irregular, refused := w.App.Watcher().Stats().Irregular, w.Organisation.Budgets(0).Violations
 	if !r.OK() || irregular != 0 || refused != 0 {
 		w.Trail(r)

@@ -46,6 +46,10 @@ func number(name string, def int) int {
 	return n
 }
 
+// putOffMax is how long after the last mail the last push may be under way: APNs
+// asks for 15 minutes of waiting with each 503, and hostile servers give some twice.
+const putOffMax = 2 * time.Hour
+
 // trouble is a time in which something is out of order.
 type trouble struct{ from, to time.Duration }
 
@@ -111,7 +115,7 @@ func day(v exchange.Version) {
 	used := w.Organisation.Budgets(0)
 	stats := w.App.Watcher().Stats()
 	requests := w.Organisation.State()
-	r := w.Verdict(end())
+	r := w.Settle(end(), putOffMax)
 
 	healthy, after := split(r.Latencies, begin, troubles)
 	AddReportEntry("day", fmt.Sprintf("Exchange %s, %s, seed %d: %d mailboxes, %d mails: %s\n"+

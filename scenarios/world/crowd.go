@@ -161,7 +161,6 @@ func (w *World) Reading() (end func() *oracle.Oracle) {
 	go func() {
 		defer close(done)
 		defer GinkgoRecover()
-		seq := uint64(0)
 		for {
 			ended := false
 			select {
@@ -170,13 +169,12 @@ func (w *World) Reading() (end func() *oracle.Oracle) {
 			case <-time.After(time.Minute):
 			}
 			for {
-				list := w.Journal.After(seq)
+				list := w.Journal.After(o.Last())
 				if len(list) == 0 {
 					break
 				}
-				Expect(list[0].Seq).To(Equal(seq+1), "the journal has dropped entries before they were read")
+				Expect(list[0].Seq).To(Equal(o.Last()+1), "the journal has dropped entries before they were read")
 				o.Read(list)
-				seq = list[len(list)-1].Seq
 			}
 			if ended {
 				return
@@ -187,6 +185,21 @@ func (w *World) Reading() (end func() *oracle.Oracle) {
 		close(stop)
 		<-done
 		return o
+	}
+}
+
+// Settle waits until nothing is missing any more, for most at longest, and returns
+// the verdict. What a provider has put off is under way still, not lost.
+func (w *World) Settle(o *oracle.Oracle, most time.Duration) oracle.Report {
+	GinkgoHelper()
+	deadline := time.Now().Add(most)
+	for wait := time.Minute; ; wait = min(2*wait, time.Hour) {
+		r := w.Verdict(o)
+		if r.Count("lost") == 0 || time.Now().After(deadline) {
+			return r
+		}
+		w.Wait(wait)
+		o.Read(w.Journal.After(o.Last()))
 	}
 }
 
@@ -202,13 +215,12 @@ func (w *World) Verdict(o *oracle.Oracle) oracle.Report {
 	for _, d := range w.devices {
 		byID[d.ID] = d
 	}
-	seq := w.Journal.Last()
 	for _, f := range r.Findings {
 		if d := byID[f.Device]; f.Kind == "lost" && d != nil {
 			d.showReceipts()
 		}
 	}
-	o.Read(w.Journal.After(seq))
+	o.Read(w.Journal.After(o.Last()))
 	return o.Report()
 }
 
