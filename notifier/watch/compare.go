@@ -14,8 +14,10 @@ import (
 // compare holds the Inbox against the bookmark and hands over what is missing,
 // oldest first.
 func (w *Watcher) compare(ctx context.Context, m *mailbox, why notifier.Source) error {
-	m.comparing.Lock()
-	defer m.comparing.Unlock()
+	if err := m.comparing.take(ctx); err != nil {
+		return err
+	}
+	defer m.comparing.leave()
 	g := w.groupOf(m)
 	if g == nil {
 		return errNotHeard

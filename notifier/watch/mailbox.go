@@ -17,7 +17,7 @@ type mailbox struct {
 	ctx  context.Context // ends when the mailbox is removed
 	stop context.CancelFunc
 
-	comparing sync.Mutex // held by the one who compares; locked before mu
+	comparing turn // of the one who compares; taken before mu is locked
 
 	mu        sync.Mutex
 	state     State

@@ -399,3 +399,22 @@ func TestAStormOfCutsAndLossesLosesNothing(t *testing.T) {
 		s.mustHandle(ids...)
 	})
 }
+
+func TestComparisonsOfOneMailboxTakeTurnsAndTheClockGoesOn(t *testing.T) {
+	inBubbleWith(t, exchange.Options{}, watch.Options{AuditEvery: 10 * time.Minute}, func(s *stage) {
+		s.watcher.Add(ada, time.Now())
+		s.pass(10 * time.Second)
+		_, err := s.faults.Add(fault.Fault{Name: "ews.slow", Probability: 0.5, Args: map[string]string{"delay": "40s"}})
+		must(t, err)
+		for range 200 { // an audit is under way when one of the gaps opens
+			s.org.CutStreams("")
+			s.pass(time.Minute)
+		}
+		s.faults.Clear()
+		s.mailAndPass(ada, "afterwards")
+		s.pass(10 * time.Minute)
+		if st := s.state(ada); st != watch.Streaming {
+			t.Errorf("state %v", st)
+		}
+	})
+}

@@ -295,8 +295,10 @@ func (w *Watcher) walk(m *mailbox) {
 
 // walkOn goes one page further.
 func (w *Watcher) walkOn(m *mailbox) (more bool, err error) {
-	m.comparing.Lock()
-	defer m.comparing.Unlock()
+	if err := m.comparing.take(m.ctx); err != nil {
+		return false, err
+	}
+	defer m.comparing.leave()
 	m.mu.Lock()
 	g := m.group
 	if g == nil || m.inGapLocked() || !m.toBeWalkedLocked() {

@@ -139,7 +139,7 @@ func (w *Watcher) Add(name notifier.Mailbox, since time.Time) {
 		return
 	}
 	m := &mailbox{
-		name: name, gaps: 1, unread: notifier.UnreadUnknown, shown: notifier.UnreadUnknown, gapSince: time.Now(),
+		name: name, comparing: newTurn(), gaps: 1, unread: notifier.UnreadUnknown, shown: notifier.UnreadUnknown, gapSince: time.Now(),
 		bookmark: notifier.Bookmark{Mailbox: name, Floor: since.UTC().Truncate(time.Second)},
 	}
 	base := w.life

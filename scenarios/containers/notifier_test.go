@@ -232,11 +232,11 @@ func (s *stage) report() oracle.Report {
 	return oracle.Judge(list)
 }
 
-// mustNotDeliver sees to it that something is missing still: the misfortune is
-// one.
-func (s *stage) mustNotDeliver(n int) {
+// mustNotDeliver sees to it that for a time something is missing still: the
+// misfortune is one.
+func (s *stage) mustNotDeliver(n int, during time.Duration) {
 	GinkgoHelper()
-	Expect(s.report().Delivered).To(BeNumerically("<", n))
+	Consistently(func() int { return s.report().Delivered }).WithContext(s.ctx).WithTimeout(during).WithPolling(during / 10).Should(BeNumerically("<", n))
 }
 
 // mustDeliver waits until so many pushes were delivered in all, and nothing is
@@ -321,7 +321,7 @@ var _ = Describe("the notifier in a container of 2 CPUs and 4 GiB", func() {
 		mail("before the partition")
 		plug := s.unplug()
 		mail("while it is alone")
-		s.mustNotDeliver(expected)
+		s.mustNotDeliver(expected, 15*time.Second)
 		plug()
 		mail("after the partition")
 		s.mustDeliver(expected)

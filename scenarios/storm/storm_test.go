@@ -13,6 +13,7 @@ import (
 
 	"mailbell/fakes/exchange"
 	"mailbell/fakes/iisauth"
+	"mailbell/fakes/journal"
 	"mailbell/fakes/memnet"
 	"mailbell/notifier/app"
 	"mailbell/notifier/httpauth"
@@ -25,10 +26,13 @@ import (
 const ConvergeMax = 10 * time.Hour
 
 // seeds to be played: a few of the many that have been.
-func seeds() (list []int64) {
-	text := os.Getenv("MAILBELL_STORM_SEEDS")
+func seeds() []int64 { return seedsOf("MAILBELL_STORM_SEEDS", "1-8") }
+
+// seedsOf reads the seeds that the environment names.
+func seedsOf(name, otherwise string) (list []int64) {
+	text := os.Getenv(name)
 	if text == "" {
-		text = "1-8"
+		text = otherwise
 	}
 	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
 		from, to, ranged := strings.Cut(part, "-")
@@ -38,7 +42,7 @@ func seeds() (list []int64) {
 			last, err = strconv.ParseInt(to, 10, 64)
 		}
 		if err != nil {
-			panic("MAILBELL_STORM_SEEDS: want numbers and ranges, such as 7 or 1-1000: " + text)
+			panic(name + ": want numbers and ranges, such as 7 or 1-1000: " + text)
 		}
 		for s := first; s <= last; s++ {
 			list = append(list, s)
@@ -59,7 +63,8 @@ var _ = Describe("A storm", func() {
 	}
 })
 
-func play(p Plan) {
+// play plays a storm and returns its journal.
+func play(p Plan) []journal.Entry {
 	var log bytes.Buffer
 	o := world.Options{
 		Version: p.Version, Profile: p.Profile, Seed: p.Seed, Mailboxes: p.Mailboxes, Listeners: p.Listeners, Latency: p.Latency, Line: p.Line,
@@ -80,6 +85,9 @@ func play(p Plan) {
 	s := &storm{w: w, p: p}
 	end := w.Reading()
 	w.Crowd()
+	// How long registering took depends on keys and certificates, which no seed
+	// decides; what follows does not.
+	w.Wait(time.Until(time.Now().Truncate(time.Hour).Add(time.Hour)))
 
 	var events []world.Event
 	for _, b := range p.Blows {
@@ -104,6 +112,7 @@ func play(p Plan) {
 		s.folder(r, log.Bytes())
 	}
 	AddReportEntry("oracle", r.String(), ReportEntryVisibilityFailureOrVerbose)
+	return w.Journal.After(0)
 }
 
 // storm strikes and mends.
