@@ -20,17 +20,25 @@ import (
 	"mailbell/scenarios/oracle"
 )
 
-// enrolParallel is how many devices register at once.
-const enrolParallel = 16
+// enrolParallel is how many devices of a large crowd register at once; those of a
+// small one come in order, so that a seed repeats it.
+const (
+	enrolParallel = 16
+	smallCrowd    = 100
+)
 
 // Crowd gives every mailbox of Options.Mailboxes one device, every fourth a PC,
 // and registers them.
 func (w *World) Crowd() {
 	GinkgoHelper()
+	parallel := enrolParallel
+	if w.opt.Mailboxes <= smallCrowd {
+		parallel = 1
+	}
 	work := make(chan *Device)
-	errs := make(chan error, enrolParallel)
+	errs := make(chan error, parallel)
 	var wg sync.WaitGroup
-	for range enrolParallel {
+	for range parallel {
 		wg.Go(func() {
 			var failed error
 			for d := range work {
@@ -49,7 +57,7 @@ func (w *World) Crowd() {
 	}
 	close(work)
 	wg.Wait()
-	for range enrolParallel {
+	for range parallel {
 		Expect(<-errs).NotTo(HaveOccurred())
 	}
 }
