@@ -25,26 +25,43 @@ func (e *enrolment) addresses(ctx context.Context, p *Population) error {
 	})
 }
 
-// register registers every device with a credential of its own.
-func (e *enrolment) register(ctx context.Context, p *Population) error {
-	return inParallel(ctx, enrolWorkers, len(p.Devices), func(ctx context.Context, i int) error {
-		d := p.Devices[i]
-		mailbox := p.Mailboxes[d.Mailbox]
-		credential, err := e.authority.credential(d.ID, mailbox)
-		if err != nil {
-			return err
-		}
-		body := map[string]any{"platform": d.Platform, "mailbox": mailbox, "locale": "en"}
-		if d.Platform == Windows {
-			body["wns"] = map[string]string{"channel": d.Address, "app": e.push.WNSApp}
-		} else {
-			body["apns"] = map[string]string{"token": d.Address, "topic": e.push.Topic, "environment": "production"}
-		}
-		if err := e.api.do(ctx, http.MethodPut, "/v1/devices/"+d.ID, credential, body, nil); err != nil {
-			return fmt.Errorf("register %s: %w", d.ID, err)
-		}
-		return nil
+// register registers the devices from one index up to another, each with a
+// credential of its own.
+func (e *enrolment) register(ctx context.Context, p *Population, from, to int) error {
+	return inParallel(ctx, enrolWorkers, to-from, func(ctx context.Context, i int) error {
+		d := p.Devices[from+i]
+		return e.one(ctx, d, p.Mailboxes[d.Mailbox])
 	})
+}
+
+// one registers a device.
+func (e *enrolment) one(ctx context.Context, d Device, mailbox string) error {
+	credential, err := e.authority.credential(d.ID, mailbox)
+	if err != nil {
+		return err
+	}
+	body := map[string]any{"platform": d.Platform, "mailbox": mailbox, "locale": "en"}
+	if d.Platform == Windows {
+		body["wns"] = map[string]string{"channel": d.Address, "app": e.push.WNSApp}
+	} else {
+		body["apns"] = map[string]string{"token": d.Address, "topic": e.push.Topic, "environment": "production"}
+	}
+	if err := e.api.do(ctx, http.MethodPut, "/v1/devices/"+d.ID, credential, body, nil); err != nil {
+		return fmt.Errorf("register %s: %w", d.ID, err)
+	}
+	return nil
+}
+
+// wipe ends a registration.
+func (e *enrolment) wipe(ctx context.Context, d Device, mailbox string) error {
+	credential, err := e.authority.credential(d.ID, mailbox)
+	if err != nil {
+		return err
+	}
+	if err := e.api.do(ctx, http.MethodDelete, "/v1/devices/"+d.ID, credential, nil, nil); err != nil {
+		return fmt.Errorf("wipe %s: %w", d.ID, err)
+	}
+	return nil
 }
 
 // inParallel does n things, so many at a time, and stops at the first error.

@@ -98,6 +98,8 @@ func (l *load) do(ctx context.Context) {
 	all.Go(func() { l.progress(beside) })
 	all.Go(func() { l.watch(beside, cancel) })
 	all.Go(func() { l.act(sending, cancel) })
+	all.Go(func() { l.profileLoad(beside) })
+	all.Go(func() { l.churn(sending) })
 
 	s := &sender{l.entrance, l.o.Workers, l.letter}
 	s.run(sending, l.start, l.plan.Slots, l.took)

@@ -28,6 +28,9 @@ type Options struct {
 	// What the fakes are started with; empty: calm, 2019.
 	FakesProfile string
 	Exchange     string
+	// WNSRate is the most notifications a second that the notifier may send to WNS;
+	// 0: its default.
+	WNSRate int
 	// Limit bounds the notifier's process.
 	Limit Limit
 
@@ -39,6 +42,10 @@ type Options struct {
 	API          string
 	AuthorityKey string
 	CAFile       string
+
+	// Profiled keeps a CPU profile of the notifier beside the report. It costs some
+	// CPU time.
+	Profiled bool
 
 	Dir      string    // for the report and the logs
 	Command  []string  // as the run was called, for the report
@@ -55,6 +62,10 @@ func (o *Options) complete() error {
 	if o.Profile == ColdStart {
 		o.ColdStart = true
 	}
+	if o.Profile == Soak {
+		o.Duration = or(o.Duration, SoakDuration)
+	}
+	o.Duration = or(o.Duration, DurationDefault)
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}

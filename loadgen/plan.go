@@ -19,10 +19,21 @@ const (
 	ColdStart Profile = "coldstart" // steady, after a start with all devices registered
 	Reconnect Profile = "reconnect" // steady; all streams are cut, later the Exchange servers restart
 	Crash     Profile = "crash"     // steady; at half time the notifier is killed and started again
+	Churn     Profile = "churn"     // steady, while devices come and go: ChurnRate registrations a second
+	Growth    Profile = "growth"    // steady, after registering in steps, with a look at the notifier at rest after each
+	Soak      Profile = "soak"      // steady, for SoakDuration unless told
+)
+
+// What the profiles mean.
+const (
+	ChurnRate    = 10               // registrations a second
+	SoakDuration = 30 * time.Minute // without a duration; that of the others is
+	// DurationDefault.
+	DurationDefault = 30 * time.Second
 )
 
 // Profiles are all of them.
-var Profiles = []Profile{Steady, Peak, AllHands, Burst, ColdStart, Reconnect, Crash}
+var Profiles = []Profile{Steady, Peak, AllHands, Burst, ColdStart, Reconnect, Crash, Churn, Growth, Soak}
 
 // peakFactor is the highest rate of Peak, in the given rate.
 const peakFactor = 4

@@ -32,6 +32,8 @@ type Report struct {
 	Notifier   NotifierUse `json:"notifier"`
 	Fakes      FakesUse    `json:"fakes"`
 	ColdStartS *float64    `json:"cold_start_s"` // start to every mailbox streamed
+	Growth     []Step      `json:"growth,omitempty"`
+	Visits     *Visits     `json:"visits,omitempty"`
 	Seed       uint64      `json:"seed"`
 	Missed     int         `json:"missed_slots"`
 
@@ -153,6 +155,9 @@ func (r *Report) conclude() {
 	if r.Load.OtherCPU > otherCPUMax {
 		r.Doubts = append(r.Doubts, fmt.Sprintf("Other programs used %.0f %% of the machine during the load.", 100*r.Load.OtherCPU))
 	}
+	if v := r.Visits; v != nil && v.Refused > 0 {
+		r.Doubts = append(r.Doubts, fmt.Sprintf("%s calls for devices that come and go were refused: %s", thousands(v.Refused), v.First))
+	}
 	if r.Notifier.CPUSeconds == nil {
 		r.Doubts = append(r.Doubts, "CPU time and memory were not measured.")
 	}
@@ -256,6 +261,12 @@ func (r Report) figures() []figure {
 	with("fakes CPU", "of the load")(measured(r.Fakes.CPUSeconds, "%.2f s"))
 	if r.ColdStartS != nil {
 		with("cold start", "to every mailbox streamed")(measured(r.ColdStartS, "%.2f s"))
+	}
+	if v := r.Visits; v != nil {
+		with("devices that came", "and went")(fmt.Sprintf("%s registered, %s wiped, %s refused", thousands(v.Registered), thousands(v.Wiped), thousands(v.Refused)), nil)
+	}
+	for _, s := range r.Growth {
+		with(fmt.Sprintf("at rest, %s devices", thousands(s.Devices)), "")(measured(s.RSSMB, "%.0f MiB"))
 	}
 	with("time to the last push", "")(measured(&r.Load.TookS, "%.1f s"))
 	return list

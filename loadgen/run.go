@@ -24,6 +24,9 @@ type run struct {
 	ready      ready
 	control    *control
 	api        *caller
+	enrolment  *enrolment
+	visitors   []string // mailboxes beside the population, for devices that come and go
+	admin      string   // address of the notifier's admin service; empty when it ran already
 	authority  *authority
 	notifier   *process // nil when it ran already
 	fakes      *process // the same
@@ -120,15 +123,16 @@ func (r *run) startFakes(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("fakes: %w", err)
 	}
-	if len(all) < r.population.Size() {
-		return fmt.Errorf("fakes: they have %d mailboxes, the population needs %d: start them with --mailboxes %d", len(all), r.population.Size(), r.population.Size())
+	n := r.population.Size()
+	if need := n + r.visited(); len(all) < need {
+		return fmt.Errorf("fakes: they have %d mailboxes, the run needs %d: start them with --mailboxes %d", len(all), need, need)
 	}
-	r.population.Mailboxes = all[:r.population.Size()]
+	r.population.Mailboxes, r.visitors = all[:n], all[n:n+r.visited()]
 	return nil
 }
 
 func (r *run) launchFakes(ctx context.Context) error {
-	file, n := filepath.Join(r.work, "ready.json"), r.population.Size()
+	file, n := filepath.Join(r.work, "ready.json"), r.population.Size()+r.visited()
 	r.fakes = &process{
 		name: "fakes", program: r.o.Fakes, dir: r.work, log: filepath.Join(r.o.Dir, "fakes.log"),
 		args: []string{
@@ -180,8 +184,11 @@ func (r *run) startNotifier(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if r.admin, err = freeAddress(); err != nil {
+		return err
+	}
 	r.api = newCaller("http://"+addr, &http.Transport{})
-	if err := writeSetup(r.work, r.ready, addr, r.authority, r.population.Size()); err != nil {
+	if err := writeSetup(r.work, r.ready, addr, r.admin, r.authority, r.population.Size()+r.visited(), r.o.WNSRate); err != nil {
 		return err
 	}
 	r.notifier = &process{
@@ -202,12 +209,19 @@ func (r *run) awaitNotifier(ctx context.Context) error {
 // enrol registers the population.
 func (r *run) enrol(ctx context.Context) error {
 	r.say("registering %s devices of %s mailboxes", thousands(r.o.Devices), thousands(r.population.Size()))
-	e := &enrolment{r.control, r.ready.Push, r.api, r.authority}
-	if err := e.addresses(ctx, r.population); err != nil {
+	r.enrolment = &enrolment{r.control, r.ready.Push, r.api, r.authority}
+	if err := r.enrolment.addresses(ctx, r.population); err != nil {
 		return fmt.Errorf("push addresses: %w", err)
 	}
+	registered := 0
+	if r.o.Profile == Growth {
+		var err error
+		if registered, err = r.grow(ctx); err != nil {
+			return err
+		}
+	}
 	began := time.Now()
-	if err := e.register(ctx, r.population); err != nil {
+	if err := r.enrolment.register(ctx, r.population, registered, len(r.population.Devices)); err != nil {
 		return err
 	}
 	r.report.Load.RegisterS = time.Since(began).Seconds()
@@ -217,7 +231,7 @@ func (r *run) enrol(ctx context.Context) error {
 // streamed waits until every mailbox is streamed.
 func (r *run) streamed(ctx context.Context) error {
 	began := time.Now()
-	if err := r.awaitStreams(ctx); err != nil {
+	if err := r.awaitStreams(ctx, r.population.Size()); err != nil {
 		return err
 	}
 	r.report.Load.StreamingS = time.Since(began).Seconds()
@@ -225,8 +239,8 @@ func (r *run) streamed(ctx context.Context) error {
 	return nil
 }
 
-func (r *run) awaitStreams(ctx context.Context) error {
-	n := r.population.Size()
+// awaitStreams waits until so many mailboxes are streamed.
+func (r *run) awaitStreams(ctx context.Context, n int) error {
 	patience := streamingBase + time.Duration(n)*streamingPerMailbox
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -284,7 +298,7 @@ func (r *run) coldStart(ctx context.Context) error {
 		return err
 	}
 	serving := time.Since(began)
-	if err := r.awaitStreams(ctx); err != nil {
+	if err := r.awaitStreams(ctx, r.population.Size()); err != nil {
 		return err
 	}
 	took := time.Since(began).Seconds()
@@ -298,20 +312,30 @@ func (r *run) atRest(ctx context.Context) error {
 	if r.notifier == nil {
 		return nil
 	}
+	r.report.Notifier.RSSIdleMB, r.report.Notifier.IdleCPUShare = r.rest(ctx)
+	if err := r.profile(ctx, "heap", "notifier.heap.pprof"); err != nil {
+		r.say("no heap profile: %v", err)
+	}
+	return r.notifier.Check()
+}
+
+// rest is what the notifier takes while nothing happens: memory in MiB, and CPU in
+// cores. nil: not measured, or the run was interrupted.
+func (r *run) rest(ctx context.Context) (rss, cpu *float64) {
 	before, _, _ := r.notifier.Usage()
 	timer := time.NewTimer(r.o.Idle)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		return nil // the report tells of it
+		return nil, nil
 	}
-	cpu, m, ok := r.notifier.Usage()
-	if ok {
-		share := (cpu - before).Seconds() / r.o.Idle.Seconds()
-		r.report.Notifier.RSSIdleMB, r.report.Notifier.IdleCPUShare = mebibytes(m.now), &share
+	after, m, ok := r.notifier.Usage()
+	if !ok {
+		return nil, nil
 	}
-	return r.notifier.Check()
+	share := (after - before).Seconds() / r.o.Idle.Seconds()
+	return mebibytes(m.now), &share
 }
 
 func mebibytes(bytes int64) *float64 {

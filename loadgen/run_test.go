@@ -59,6 +59,32 @@ func TestARunOverRealProcessesLosesNothing(t *testing.T) {
 	if !r.Kept || !r.Load.Interrupted || r.Mails == 0 || r.Mails > 200 {
 		t.Errorf("%s interrupted %v, %d mails, findings %q", r.Verdict, r.Load.Interrupted, r.Mails, r.Findings)
 	}
+
+	// Devices come and go beside the load.
+	o.Duration, o.Profile, o.Progress = time.Second, Churn, nil
+	if r, err = Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if !r.Kept || r.Visits == nil || r.Visits.Registered < 3 || r.Visits.Wiped != r.Visits.Registered || r.Visits.Refused != 0 {
+		t.Errorf("%s visits %+v, findings %q", r.Verdict, r.Visits, r.Findings)
+	}
+
+	// Registered in steps, with a look after each.
+	steps := growthSteps
+	defer func() { growthSteps = steps }()
+	growthSteps = []int{3, 6, 100}
+	o.Profile, o.Profiled = Growth, true
+	if r, err = Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if !r.Kept || len(r.Growth) != 2 || r.Growth[1].Devices != 6 || measurable && *r.Growth[1].RSSMB < 5 {
+		t.Errorf("%s growth %+v, findings %q", r.Verdict, r.Growth, r.Findings)
+	}
+	for _, name := range []string{"notifier.heap.pprof", "notifier.cpu.pprof"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("no profile: %v", err)
+		}
+	}
 }
 
 // writer is a function as an io.Writer.

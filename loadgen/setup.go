@@ -65,7 +65,7 @@ const configFile = "notifier.yaml"
 
 // writeSetup writes into dir what an operator would for a notifier of these
 // fakes: the configuration and the keys and passwords it names.
-func writeSetup(dir string, r ready, api string, enrolment *authority, mailboxes int) error {
+func writeSetup(dir string, r ready, api, admin string, enrolment *authority, mailboxes, wnsRate int) error {
 	public, err := enrolment.publicPEM()
 	if err != nil {
 		return err
@@ -86,15 +86,20 @@ func writeSetup(dir string, r ready, api string, enrolment *authority, mailboxes
 	// for its address: port 0 refuses.
 	hosts := maps.Clone(r.Hosts)
 	hosts[r.Domain+":443"] = "127.0.0.1:0"
+	windows := section{"name": r.Push.WNSApp, "kind": "partner-center", "package_sid": r.Push.PackageSID, "secret_file": "wns.secret"}
+	if wnsRate > 0 {
+		windows["rate"] = wnsRate
+	}
 	text, err := yaml.Marshal(section{
 		"engine":   section{"dir": "data", "encryption_key_file": "engine.key"},
 		"exchange": section{"accounts": accounts},
 		"push": section{
 			"apns": []section{{"environment": "production", "key_file": r.Push.APNsKeyFile, "key_id": r.Push.KeyID, "team_id": r.Push.TeamID}},
-			"wns":  []section{{"name": r.Push.WNSApp, "kind": "partner-center", "package_sid": r.Push.PackageSID, "secret_file": "wns.secret"}},
+			"wns":  []section{windows},
 		},
 		"policy":  []section{{"mailboxes": []string{"*"}}},
 		"api":     section{"listen": api, "authority_keys": []string{"enrolment.pem"}}, // no TLS on loopback
+		"admin":   section{"listen": admin},
 		"network": section{"ca_file": r.CAFile, "hosts": hosts},
 		"log":     section{"format": "text", "level": "info"},
 	})

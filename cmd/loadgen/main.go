@@ -48,10 +48,10 @@ type runCommand struct {
 	Devices    int           `default:"100" help:"Devices, 1 to 3 for each mailbox (${default})."`
 	PerMailbox int           `name:"devices-per-mailbox" default:"3" help:"Devices of a mailbox, at most (${default})."`
 	Rate       float64       `default:"10" help:"Mails a second (${default})."`
-	Duration   time.Duration `default:"30s" help:"How long mails arrive (${default})."`
+	Duration   time.Duration `placeholder:"TIME" help:"How long mails arrive (30s; soak: 30m)."`
 	Seed       uint64        `default:"1" help:"Population and arrivals depend on it (${default})."`
 	Report     string        `default:".scratch/loadgen" placeholder:"DIR" help:"Where the report and the logs go (${default})."`
-	Profile    string        `default:"steady" enum:"steady,peak,allhands,burst,coldstart,reconnect,crash" help:"steady, peak, allhands, burst, coldstart, reconnect or crash (${default})."`
+	Profile    string        `default:"steady" enum:"steady,peak,allhands,burst,coldstart,reconnect,crash,churn,growth,soak" help:"steady, peak, allhands, burst, coldstart, reconnect, crash, churn, growth or soak (${default})."`
 	Burst      bool          `help:"The same as --profile burst: one mail to all mailboxes at once."`
 	ColdStart  bool          `help:"Measure a start with all devices registered, before the load."`
 	Entrance   string        `default:"control" enum:"control,smtp" help:"How mail comes in: control or smtp (${default})."`
@@ -59,8 +59,11 @@ type runCommand struct {
 	Drain      time.Duration `default:"1m" help:"How long to wait for the last pushes (${default})."`
 	Idle       time.Duration `default:"3s" help:"How long to look at the notifier at rest (${default})."`
 
+	Profiled bool `help:"Keep a CPU profile of the notifier beside the report; a heap profile at rest is always there."`
+
 	FakesProfile string `default:"calm" enum:"calm,real,hostile" help:"Misbehaviour of the fakes: calm, real or hostile (${default})."`
 	Exchange     string `default:"2019" enum:"2010sp2,2013,2016,2019,se,online" help:"Version of Exchange (${default})."`
+	WNSRate      int    `name:"wns-rate" placeholder:"N" help:"Most notifications a second that the notifier may send to WNS; by default its own default."`
 	Limit        string `placeholder:"2cpu,4GiB" help:"Bound the notifier's CPUs and memory for data; Linux only."`
 	Notifier     string `type:"path" placeholder:"FILE" help:"The notifier's program; by default it is built."`
 	Fakes        string `type:"path" placeholder:"FILE" help:"The fakes' program; by default it is built."`
@@ -137,8 +140,8 @@ func (c runCommand) Run(ctx context.Context, s *streams) error {
 	}
 	r, err := loadgen.Run(ctx, loadgen.Options{
 		Devices: c.Devices, PerMailbox: c.PerMailbox, Rate: c.Rate, Duration: c.Duration, Seed: c.Seed, Profile: profile, ColdStart: c.ColdStart,
-		Entrance: c.Entrance, Workers: c.Workers, Drain: c.Drain, Idle: c.Idle,
-		Notifier: c.Notifier, Fakes: c.Fakes, FakesProfile: c.FakesProfile, Exchange: c.Exchange, Limit: limit,
+		Entrance: c.Entrance, Workers: c.Workers, Drain: c.Drain, Idle: c.Idle, Profiled: c.Profiled,
+		Notifier: c.Notifier, Fakes: c.Fakes, FakesProfile: c.FakesProfile, Exchange: c.Exchange, WNSRate: c.WNSRate, Limit: limit,
 		ReadyFile: c.Ready, API: c.API, AuthorityKey: c.AuthorityKey, CAFile: c.CAFile,
 		Dir: c.Report, Command: append([]string{"go", "run", "./cmd/loadgen"}, s.args...), Progress: s.err,
 	})

@@ -14,6 +14,7 @@ import (
 //
 //	GET /v1/status               the instance (Status)
 //	GET /v1/mailboxes/{address}  one mailbox (Explanation)
+//	GET /debug/pprof/heap, /goroutine, /profile?seconds=30  for go tool pprof
 //
 // It changes nothing. It listens on a loopback address only, and answers only
 // those who call it by one, so that no web page can have a browser ask it.
@@ -34,6 +35,7 @@ func (in *instance) serveAdmin() error {
 		}
 		answer(w, in.explain(r.Context(), m))
 	})
+	new(profiles).handle(mux)
 	in.serveHTTP("admin service", listener, localOnly(mux))
 	in.opt.Logger.Info("admin service listens", "addr", listener.Addr().String())
 	return nil

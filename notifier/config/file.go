@@ -108,6 +108,7 @@ type WNS struct {
 	ClientID   string `yaml:"client_id" sample:"11111111-2222-3333-4444-555555555555" doc:"entra: the application's ID"`
 	Tenant     string `yaml:"tenant" sample:"example.onmicrosoft.com" doc:"entra: the directory's ID or a domain of it"`
 	TokenURL   string `yaml:"token_url" sample:"https://login.live.com/accesstoken.srf" doc:"instead of Microsoft's for the kind"`
+	Rate       int    `yaml:"rate" default:"500" doc:"most notifications a second of this app; Microsoft names no limit, and an app was throttled above 1,000"`
 }
 
 // Rule is an entry of policy.

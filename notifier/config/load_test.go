@@ -134,7 +134,7 @@ func TestTheExampleIsGoodOnceItsFilesAreThere(t *testing.T) {
 		t.Errorf("%+v", c.Options)
 	}
 	// A default that is written out changes nothing.
-	for _, line := range regexp.MustCompile(`(?m)^ *#(schema|badge|silence|audit|sync|ledger_age|dedupe_window|disk_max_mib|mailboxes|requests|environment|lanes|approved|show|preview|important_only|sound|expiry|audience):.*$`).FindAllString(text, -1) {
+	for _, line := range regexp.MustCompile(`(?m)^ *#(schema|badge|silence|audit|sync|ledger_age|dedupe_window|disk_max_mib|mailboxes|requests|environment|lanes|rate|approved|show|preview|important_only|sound|expiry|audience):.*$`).FindAllString(text, -1) {
 		load(t, strings.Replace(text, line, strings.Replace(line, "#", "", 1), 1))
 	}
 }

@@ -152,6 +152,7 @@ func TestASlipIsNamedWithLineFieldAndFix(t *testing.T) {
 		{"one environment twice", apple, apple + apple, "line 13: push.apns[1].environment: push.apns[0] is for the same environment"},
 		{"no package SID", windows, "    - secret_file: wns.secret\n", "line 14: push.wns[0].package_sid: missing: ms-app://"},
 		{"bad package SID", "ms-app://s-1-15-2-1", secret, "line 14: push.wns[0]: wns: app \"\": PackageSID: want ms-app://"},
+		{"negative rate", windows, windows + "      rate: -1\n", "line 16: push.wns[0].rate: want a whole number above zero"},
 		{"tenant of a partner-center app", windows, windows + "      tenant: " + secret + "\n", "line 16: push.wns[0].tenant: has no effect: it is for kind: entra"},
 		{"SID of an entra app", windows, windows + "      kind: entra\n      client_id: app\n      tenant: contoso.test\n", "line 14: push.wns[0].package_sid: has no effect: it is for kind: partner-center"},
 		{"entra app without ID", windows, "    - kind: entra\n      tenant: contoso.test\n      secret_file: wns.secret\n", "line 14: push.wns[0].client_id: missing"},

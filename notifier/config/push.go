@@ -125,6 +125,7 @@ func (b *builder) wns(field string, w WNS) wns.App {
 		b.need(field+".package_sid", w.PackageSID, "ms-app://s-1-15-2-..., as Partner Center shows it")
 		b.unused(field, "it is for kind: entra", "client_id", "tenant")
 	}
+	out.RateMax = w.Rate
 	if w.TokenURL != "" {
 		b.https(field+".token_url", w.TokenURL)
 	}

@@ -41,6 +41,9 @@ type App struct {
 	Tenant     string // Entra: tenant ID or domain
 	Secret     string
 	TokenURL   string // "" means the real token service
+	// RateMax bounds the notifications a second to all devices of the app. 0:
+	// RateDefault.
+	RateMax int
 }
 
 // String names the app without its secret.
@@ -80,6 +83,9 @@ func (a *App) validate() error {
 	}
 	if a.Secret == "" {
 		return fail("Secret", "empty")
+	}
+	if a.RateMax < 0 {
+		return fail("RateMax", "want 1 or more")
 	}
 	if a.TokenURL != "" {
 		u, err := url.Parse(a.TokenURL)

@@ -31,8 +31,6 @@ type Options struct {
 	// InFlightMax bounds the notifications in flight and the connections to one
 	// host; default InFlightDefault.
 	InFlightMax int
-	// RateMax bounds the notifications a second; default RateDefault.
-	RateMax int
 	// Timeout is how long a notification may wait for its answer, connecting
 	// included; default TimeoutDefault.
 	Timeout time.Duration
@@ -117,11 +115,8 @@ func New(o Options) (*Client, error) {
 	if o.InFlightMax < 1 || o.InFlightMax > InFlightMax {
 		return nil, fmt.Errorf("wns: Options.InFlightMax: %d, want 1 to %d", o.InFlightMax, InFlightMax)
 	}
-	if o.RateMax == 0 {
-		o.RateMax = RateDefault
-	}
-	if o.RateMax < 0 {
-		return nil, fmt.Errorf("wns: Options.RateMax: %d, want 1 or more", o.RateMax)
+	if o.App.RateMax == 0 {
+		o.App.RateMax = RateDefault
 	}
 	if o.Timeout == 0 {
 		o.Timeout = TimeoutDefault
@@ -143,7 +138,7 @@ func New(o Options) (*Client, error) {
 		transport: newTransport(channelDial, o.RootCAs, o.InFlightMax),
 		tokenHTTP: newTransport(tokenDial, o.RootCAs, 1),
 		slots:     make(chan struct{}, o.InFlightMax),
-		pacer:     newPacer(o.RateMax),
+		pacer:     newPacer(o.App.RateMax),
 		forbidden: newMemory(forbiddenAge, forbiddenCount),
 		log:       o.Logger,
 		closing:   make(chan struct{}),

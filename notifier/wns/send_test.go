@@ -726,7 +726,7 @@ func TestNewNamesTheWrongField(t *testing.T) {
 		"TokenURL":            with(liveApp, func(a *App) { a.TokenURL = "http://login.live.com/" }),
 		"Options.InFlightMax": {App: liveApp, InFlightMax: -1},
 		"Options.Timeout":     {App: liveApp, Timeout: -1},
-		"Options.RateMax":     {App: liveApp, RateMax: -1},
+		"RateMax":             with(liveApp, func(a *App) { a.RateMax = -1 }),
 	} {
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: %v", field, err)
@@ -736,7 +736,9 @@ func TestNewNamesTheWrongField(t *testing.T) {
 
 func BenchmarkSend(b *testing.B) {
 	p := newPeer(b)
-	c, finish := p.client(Options{RateMax: 1_000_000})
+	app := liveApp
+	app.RateMax = 1_000_000
+	c, finish := p.client(Options{App: app})
 	r := toast(testChannel)
 	b.ReportAllocs()
 	b.SetParallelism(32)
