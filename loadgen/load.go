@@ -106,6 +106,11 @@ func (l *load) do(ctx context.Context) {
 	l.drain(ctx)
 	l.report.Load.TookS = time.Since(l.start).Seconds()
 	l.sampler.finish()
+	if l.o.Profiled { // what was allocated during the load is the difference to the other
+		if err := l.profile(context.WithoutCancel(ctx), "heap", "notifier.heap-after.pprof"); err != nil {
+			l.say("no heap profile: %v", err)
+		}
+	}
 	wait(beside, afterLast)
 	cancel(nil)
 	stop()

@@ -12,7 +12,10 @@ import (
 )
 
 // profileSecondsMax bounds the CPU profile of a load: its first part.
-const profileSecondsMax = 60
+const (
+	profileSecondsMax   = 60
+	profileBurstSeconds = 2
+)
 
 // profile keeps a profile of the notifier beside the report, for go tool pprof.
 func (r *run) profile(ctx context.Context, what, file string) (err error) {
@@ -47,6 +50,9 @@ func (l *load) profileLoad(ctx context.Context) {
 	}
 	wait(ctx, time.Until(l.start))
 	seconds := min(max(int(l.o.Duration.Seconds()), 1), profileSecondsMax)
+	if l.o.Profile == Burst {
+		seconds = profileBurstSeconds // it is over soon
+	}
 	if err := l.profile(ctx, fmt.Sprintf("profile?seconds=%d", seconds), "notifier.cpu.pprof"); err != nil {
 		l.say("no CPU profile: %v", err)
 	}

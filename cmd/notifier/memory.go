@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -9,69 +10,85 @@ import (
 	"time"
 )
 
-// What a rush has needed, a start above all, Go keeps for the next one: its heap
-// may grow to twice what was in use then. A host that does other things as well
-// gets it back once the process is quiet.
+// How much memory the process may take. A start needs much for a moment, and what
+// it leaves behind in pieces stays: the heap is kept tight until the first quiet
+// time. From then on it may grow further between two collections, since a rush
+// would otherwise spend a fifth of its CPU time in collecting, but not beyond a
+// limit, which 15,000 devices stay below. In quiet times what a rush has taken goes back to the
+// host. GOGC and GOMEMLIMIT, where they are set, have the last word.
 const (
-	// heapGrowth is how much the heap may grow between two collections, in percent
-	// of what is in use (GOGC, which has the last word). Half of Go's default keeps
-	// 15,000 devices at rest within 128 MiB, for some 5 % more CPU time in a rush.
-	heapGrowth = 50
+	heapGrowthStart = 50  // percent of what is in use
+	heapGrowth      = 200 // afterwards
+	// The limit is of Go's memory, to which some 20 MiB of the program itself come.
+	memoryBase  = 224 << 20
+	memoryShare = 3 // times what is in use, when that is more
 
-	quietEvery   = 10 * time.Second
+	lookEvery    = 10 * time.Second
 	quietBytes   = 1 << 20 // allocated a second, at most; 15,000 mailboxes at rest take a tenth
 	trimWorth    = 8 << 20
 	trimAgainMin = 30 * time.Second
 )
 
-// trimmer gives back memory in quiet times.
-type trimmer struct {
-	sample    []metrics.Sample
-	allocated uint64
+// memory looks after the process's memory. Use it from one goroutine.
+type memory struct {
+	allocated uint64 // at the last look
 	trimmed   time.Time
-	giveBack  func()
+	settled   bool // the first quiet time has come
+
+	growth   func(percent int)
+	limit    func(bytes int64)
+	giveBack func()
 }
 
-// limitHeap sets how far the heap may grow.
-func limitHeap() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(heapGrowth)
-	}
-}
-
-func newTrimmer() *trimmer {
-	return &trimmer{
-		sample: []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}},
+func newMemory() *memory {
+	m := &memory{
+		growth: func(percent int) { debug.SetGCPercent(percent) }, limit: func(bytes int64) { debug.SetMemoryLimit(bytes) },
 		giveBack: func() {
 			runtime.GC() // pools are emptied by the second collection
 			debug.FreeOSMemory()
 		},
 	}
+	if os.Getenv("GOGC") != "" {
+		m.growth = func(int) {}
+	}
+	if os.Getenv("GOMEMLIMIT") != "" {
+		m.limit = func(int64) {}
+	}
+	m.growth(heapGrowthStart)
+	return m
 }
 
-func (t *trimmer) run(ctx context.Context) {
-	tick := time.NewTicker(quietEvery)
+func (m *memory) run(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	for {
 		select {
 		case now := <-tick.C:
-			metrics.Read(t.sample)
-			// What was in use at the last collection and is not any more counts too.
-			free := t.sample[1].Value.Uint64() + t.sample[2].Value.Uint64() - min(t.sample[2].Value.Uint64(), t.sample[3].Value.Uint64())
-			t.look(now, t.sample[0].Value.Uint64(), free)
+			metrics.Read(sample)
+			v := func(i int) uint64 { return sample[i].Value.Uint64() }
+			m.look(now, v(0), v(3), v(1)+v(2)-min(v(2), v(3)))
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// look gives memory back when little was allocated since the last look, and it is
-// worth it.
-func (t *trimmer) look(now time.Time, allocated, free uint64) {
-	fresh := allocated - t.allocated
-	t.allocated = allocated
-	if fresh <= uint64(quietEvery.Seconds()*quietBytes) && free >= trimWorth && now.Sub(t.trimmed) >= trimAgainMin {
-		t.trimmed = now
-		t.giveBack()
+// look acts by what was allocated in all, what is in use, and what is not, in
+// bytes.
+func (m *memory) look(now time.Time, allocated, used, unused uint64) {
+	fresh := allocated - m.allocated
+	m.allocated = allocated
+	quiet := fresh <= uint64(lookEvery.Seconds()*quietBytes)
+	if quiet && unused >= trimWorth && now.Sub(m.trimmed) >= trimAgainMin {
+		m.trimmed = now
+		m.giveBack()
+	}
+	if quiet && !m.settled {
+		m.settled = true
+		m.growth(heapGrowth)
+	}
+	if m.settled {
+		m.limit(int64(min(max(memoryBase, memoryShare*used), math.MaxInt64)))
 	}
 }

@@ -26,10 +26,9 @@ func (c runCommand) Run(ctx context.Context, s *streams) (err error) {
 		return err
 	}
 	log.Info("starting", "version", version)
-	limitHeap()
-	trimming, stop := context.WithCancel(ctx)
+	looking, stop := context.WithCancel(ctx)
 	defer stop()
-	go newTrimmer().run(trimming)
+	go newMemory().run(looking)
 	err = instance.Run(ctx)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = nil // told to stop while it was starting

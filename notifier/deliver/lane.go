@@ -81,23 +81,37 @@ func (l *lane) take(ctx, sending context.Context) error {
 	}
 }
 
-// acquire waits for one free slot and takes up to most that are free.
+// acquire waits for one free slot and takes up to most that are free. While
+// nearly all are in use it gathers for a moment: taking one push at a time costs
+// the queue a request for each.
 func (l *lane) acquire(ctx context.Context, most int) (n int, err error) {
 	select {
 	case l.slots <- struct{}{}:
-		n = 1
+		n = 1 + l.grab(most-1)
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
+	if n < min(most, cap(l.slots)/gatherShare) {
+		if !sleep(ctx, gatherFor) {
+			l.release(n)
+			return 0, ctx.Err()
+		}
+		n += l.grab(most - n)
+	}
+	return n, nil
+}
+
+// grab takes up to most slots that are free.
+func (l *lane) grab(most int) (n int) {
 	for n < most {
 		select {
 		case l.slots <- struct{}{}:
 			n++
 		default:
-			return n, nil
+			return n
 		}
 	}
-	return n, nil
+	return n
 }
 
 func (l *lane) release(n int) {

@@ -29,6 +29,10 @@ const (
 	// pauseAskedMax bounds a pause that a provider asks for; then a probe sees
 	// whether it still holds.
 	pauseAskedMax = 1 * time.Hour
+	// gatherFor is how long slots are gathered when fewer than one in gatherShare is
+	// free.
+	gatherFor   = 5 * time.Millisecond
+	gatherShare = 4
 	// probeWait is when a push comes back that met a way with a probe under way.
 	probeWait = 1 * time.Second
 	// handBackSpread keeps pushes that went back together from coming together.

@@ -28,7 +28,12 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"hash"
+	"hash/maphash"
+	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // Sizes, in bytes.
@@ -55,9 +60,21 @@ var (
 // Sealer seals, opens and names under one master key. It is safe for
 // concurrent use.
 type Sealer struct {
-	content []byte // gives the content key of each name
-	names   []byte // gives the names
+	content *macs // gives the content key of each name
+	names   *macs // gives the names
 	keyID   byte
+	recent  [recentMax]atomic.Pointer[place] // by a hash of their name
+	seed    maphash.Seed
+}
+
+// recentMax is how many places' ciphers are kept, a kilobyte each: what is put into
+// a queue is taken out soon after.
+const recentMax = 1024
+
+// place is a place with its cipher.
+type place struct {
+	name string
+	aead cipher.AEAD
 }
 
 // New makes a Sealer of a key of KeyLen bytes of good randomness. Any other
@@ -81,13 +98,13 @@ func New(key []byte) (*Sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
-	return &Sealer{content: content, names: names, keyID: id[0]}, nil
+	return &Sealer{content: newMACs(content), names: newMACs(names), keyID: id[0], seed: maphash.MakeSeed()}, nil
 }
 
 // Name is the name that stands for a value in keys and subjects: NameLen
 // characters of a-z and 2-7, the same for the same value under the same key.
 func (s *Sealer) Name(value string) string {
-	sum := mac(s.names, value)
+	sum := s.names.of(value)
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:nameDigest]))
 }
 
@@ -121,10 +138,15 @@ func (s *Sealer) Open(sealed []byte, place string) ([]byte, error) {
 	return content, nil
 }
 
-// aead is the cipher of one place. Neither step can fail: the key has the
-// length of AES-256, and AES has the block size of GCM.
-func (s *Sealer) aead(place string) cipher.AEAD {
-	block, err := aes.NewCipher(mac(s.content, place))
+// aead is the cipher of one place. No step can fail: the key has the length of
+// AES-256, and AES has the block size of GCM.
+func (s *Sealer) aead(name string) cipher.AEAD {
+	slot := &s.recent[maphash.String(s.seed, name)%recentMax]
+	if p := slot.Load(); p != nil && p.name == name {
+		return p.aead
+	}
+	key := s.content.of(name)
+	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic("seal: " + err.Error())
 	}
@@ -132,11 +154,22 @@ func (s *Sealer) aead(place string) cipher.AEAD {
 	if err != nil {
 		panic("seal: " + err.Error())
 	}
+	slot.Store(&place{name, gcm})
 	return gcm
 }
 
-func mac(key []byte, value string) []byte {
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte(value))
-	return h.Sum(nil)
+// macs makes HMAC-SHA-256s under one key. Safe for concurrent use.
+type macs struct{ idle sync.Pool }
+
+func newMACs(key []byte) *macs {
+	return &macs{sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+}
+
+func (m *macs) of(value string) (sum [sha256.Size]byte) {
+	h := m.idle.Get().(hash.Hash) // New makes nothing else
+	h.Reset()
+	_, _ = io.WriteString(h, value) // never fails
+	h.Sum(sum[:0])
+	m.idle.Put(h)
+	return sum
 }
