@@ -120,8 +120,10 @@ func (m *Message) readHeader(header []byte) {
 	}
 	m.To, m.Cc = parseAddresses(get("to")), parseAddresses(get("cc"))
 	m.MessageID = get("message-id")
-	if t, err := mail.ParseDate(get("date")); err == nil {
-		m.Sent = t.UTC().Truncate(time.Second)
+	if date := get("date"); date != "" { // every form of a date is tried, which takes long
+		if t, err := mail.ParseDate(date); err == nil {
+			m.Sent = t.UTC().Truncate(time.Second)
+		}
 	}
 	submitted, _, _ := strings.Cut(get("auto-submitted"), ";")
 	m.autoReply = strings.EqualFold(strings.TrimSpace(submitted), "auto-replied")

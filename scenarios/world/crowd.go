@@ -201,7 +201,7 @@ func (w *World) Reading() (end func() *oracle.Oracle) {
 func (w *World) Settle(o *oracle.Oracle, most time.Duration) oracle.Report {
 	GinkgoHelper()
 	deadline := time.Now().Add(most)
-	for wait := time.Minute; ; wait = min(2*wait, time.Hour) {
+	for wait := most / 8; ; wait = min(2*wait, time.Hour) { // a verdict on a long day takes seconds
 		r := w.Verdict(o)
 		if r.Count("lost") == 0 || time.Now().After(deadline) {
 			return r
