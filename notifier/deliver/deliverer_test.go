@@ -49,6 +49,40 @@ func TestPushesInFlightAreBounded(t *testing.T) {
 	})
 }
 
+func TestAQueueIsAskedForManyPushesAtATimeWhileNearlyAllAreInFlight(t *testing.T) {
+	const pushes = 2000
+	var takes, sent atomic.Int64
+	bubble(t, func(d *desk) {
+		d.opt.Queue = queueOf{d.queue, &takes}
+		d.provider.answer = func(ctx context.Context, s sending) notifier.Receipt {
+			sleep(ctx, time.Duration(sent.Add(1)%97)*time.Millisecond) // they end one by one
+			return accept(ctx, s)
+		}
+	}, func(d *desk) {
+		for i := range pushes {
+			d.push(notifier.DeviceID(fmt.Sprint("phone", i)))
+		}
+		time.Sleep(time.Minute)
+		if d.depth() != 0 {
+			t.Errorf("%d left", d.depth())
+		}
+		if n := takes.Load(); n > pushes/4 {
+			t.Errorf("%d pushes were taken %d times", pushes, n)
+		}
+	})
+}
+
+// queueOf counts what is asked of a queue.
+type queueOf struct {
+	queue.Queue
+	takes *atomic.Int64
+}
+
+func (q queueOf) Take(ctx context.Context, p notifier.Provider, most int) ([]queue.Delivery, error) {
+	q.takes.Add(1)
+	return q.Queue.Take(ctx, p, most)
+}
+
 func TestARefusedPushIsDroppedWithTheProvidersReason(t *testing.T) {
 	bubble(t, func(d *desk) {
 		d.provider.answer = func(ctx context.Context, s sending) notifier.Receipt {

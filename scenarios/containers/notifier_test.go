@@ -67,50 +67,62 @@ func newStage(ctx context.Context) *stage {
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func(ctx SpecContext) { Expect(s.network.Remove(ctx)).To(Succeed()) })
 
-	fakes := s.run("fakes", "8600/tcp", "/ready", []string{"--advertise=fakes", "--profile=calm", "--mailboxes=20"}, nil)
+	fakes := s.run(part{
+		program: "fakes", alias: "fakes", port: "8600/tcp", ready: wait.ForHTTP("/ready"),
+		args: []string{"--advertise=fakes", "--profile=calm", "--mailboxes=20"},
+	})
 	s.world, err = client.Dial(ctx, "http://"+mapped(ctx, fakes, "8600/tcp"))
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(s.world.Close)
 	chain, key := s.certificate("engine")
-	s.engine = s.run("nats-server", "8222/tcp", "/healthz", []string{"--config=/etc/nats/nats.conf"}, map[string]string{
-		"/etc/nats/tls.crt": chain, "/etc/nats/tls.key": key,
-		"/etc/nats/nats.conf": `port: 4222, http: 8222
+	s.engine = s.run(part{
+		program: "nats-server", alias: "engine", port: "8222/tcp", ready: wait.ForHTTP("/healthz"),
+		args: []string{"--config=/etc/nats/nats.conf"},
+		files: map[string]string{
+			"/etc/nats/tls.crt": chain, "/etc/nats/tls.key": key,
+			"/etc/nats/nats.conf": `port: 4222, http: 8222
 jetstream { store_dir: /data, max_file_store: 8589934592 }
 tls { cert_file: /etc/nats/tls.crt, key_file: /etc/nats/tls.key }`,
+		},
 	})
-	s.notifier = s.run("notifier", "8443/tcp", "", nil, s.configuration())
+	s.notifier = s.run(part{
+		program: "notifier", alias: "extender", port: "8443/tcp", files: s.configuration(), limited: true,
+		ready: wait.ForHTTP("/healthz").WithTLS(true, &tls.Config{RootCAs: s.authority.Pool(), ServerName: "extender"}),
+	})
 	return s
 }
 
-// aliases are the containers' names in their network.
-var aliases = map[string]string{"fakes": "fakes", "nats-server": "engine", "notifier": "extender"}
+// part is a container of the stage.
+type part struct {
+	program, alias, port string
+	ready                *wait.HTTPStrategy // at the port
+	args                 []string           // nil: as the image has them
+	files                map[string]string
+	limited              bool // to cpus and memory
+}
 
-// run starts a container with files in it, and waits until it answers.
-func (s *stage) run(program, port, ready string, args []string, files map[string]string) testcontainers.Container {
+// run starts a container and waits until it answers.
+func (s *stage) run(p part) testcontainers.Container {
 	GinkgoHelper()
 	options := []testcontainers.ContainerCustomizer{
-		tcnetwork.WithNetwork([]string{aliases[program]}, s.network), testcontainers.WithExposedPorts(port), testcontainers.WithCmd(args...),
-		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
-			if program == "notifier" {
-				h.NanoCPUs, h.Memory, h.MemorySwap = cpus*1e9, memory, memory
-			}
-		}),
+		tcnetwork.WithNetwork([]string{p.alias}, s.network), testcontainers.WithExposedPorts(p.port),
+		testcontainers.WithWaitStrategyAndDeadline(time.Minute, p.ready.WithPort(p.port)),
 	}
-	if args == nil {
-		options = slices.Delete(options, 2, 3) // as the image has it
+	if p.args != nil {
+		options = append(options, testcontainers.WithCmd(p.args...))
 	}
-	healthy := wait.ForHTTP(ready).WithPort(port)
-	if ready == "" {
-		healthy = wait.ForHTTP("/healthz").WithPort(port).WithTLS(true, &tls.Config{RootCAs: s.authority.Pool(), ServerName: "extender"})
+	if p.limited {
+		options = append(options, testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
+			h.NanoCPUs, h.Memory, h.MemorySwap = cpus*1e9, memory, memory
+		}))
 	}
-	options = append(options, testcontainers.WithWaitStrategyAndDeadline(time.Minute, healthy))
-	for name, text := range files {
+	for name, text := range p.files {
 		options = append(options, testcontainers.WithFiles(testcontainers.ContainerFile{Reader: strings.NewReader(text), ContainerFilePath: name, FileMode: 0o600}))
 	}
-	c, err := testcontainers.Run(s.ctx, images[program], options...)
+	c, err := testcontainers.Run(s.ctx, images[p.program], options...)
 	testcontainers.CleanupContainer(GinkgoTB(), c)
 	if err != nil && c != nil {
-		AddReportEntry("log of "+program, logOf(s.ctx, c))
+		AddReportEntry("log of "+p.program, logOf(s.ctx, c))
 	}
 	Expect(err).NotTo(HaveOccurred())
 	return c
@@ -264,7 +276,7 @@ func (s *stage) unplug() (plug func()) {
 	return func() {
 		GinkgoHelper()
 		_, err := s.docker.NetworkConnect(s.ctx, s.network.ID, dockerclient.NetworkConnectOptions{
-			Container: s.notifier.GetContainerID(), EndpointConfig: &network.EndpointSettings{Aliases: []string{aliases["notifier"]}},
+			Container: s.notifier.GetContainerID(), EndpointConfig: &network.EndpointSettings{Aliases: []string{"extender"}},
 		})
 		Expect(err).NotTo(HaveOccurred())
 	}
