@@ -21,7 +21,7 @@ const (
 	heapGrowth      = 200 // afterwards
 	// The limit is of Go's memory, to which some 20 MiB of the program itself come.
 	memoryBase  = 224 << 20
-	memoryShare = 3 // times what is in use, when that is more
+	memoryShare = 2 // times what is in use, when that is more
 
 	lookEvery    = 10 * time.Second
 	quietBytes   = 1 << 20 // allocated a second, at most; 15,000 mailboxes at rest take a tenth
