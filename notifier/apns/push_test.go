@@ -27,6 +27,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/sideshow/apns2"
+	"github.com/sideshow/apns2/token"
 	"go.uber.org/goleak"
 	"golang.org/x/net/http2"
 	"software.sslmate.com/src/go-pkcs12"
@@ -602,6 +604,43 @@ func BenchmarkPush(b *testing.B) {
 	})
 	b.StopTimer()
 	p.end(c)
+}
+
+// BenchmarkPushBareAPNs2 is the floor of BenchmarkPush: apns2 as it is shipped, over
+// one connection to the same peer, with the same payload.
+func BenchmarkPushBareAPNs2(b *testing.B) {
+	p := newPeer(b)
+	transport := &http2.Transport{DialTLSContext: func(ctx context.Context, network, addr string, config *tls.Config) (net.Conn, error) {
+		conn, err := p.dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return tls.Client(conn, &tls.Config{RootCAs: p.pool, ServerName: "api.push.apple.com", NextProtos: []string{"h2"}}), nil
+	}}
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := &apns2.Client{HTTPClient: &http.Client{Transport: transport}, Host: "https://api.push.apple.com", Token: &token.Token{AuthKey: private, KeyID: "ABC123DEFG", TeamID: "DEF123GHIJ"}}
+	n := &apns2.Notification{
+		DeviceToken: testToken(0), Topic: testTopic, ApnsID: "123e4567-e89b-82d3-a456-000000000000",
+		Payload: []byte(`{"aps":{"alert":{"title":"Ada Example","body":"Figures for March"},"badge":7,"sound":"default","mutable-content":1},"item":"` + strings.Repeat("A", 64) + `"}`),
+	}
+	if got, err := c.Push(n); err != nil || !got.Sent() {
+		b.Fatal(got, err)
+	}
+	b.ReportAllocs()
+	b.SetParallelism(100)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if got, err := c.Push(n); err != nil || !got.Sent() {
+				b.Error(got, err)
+			}
+		}
+	})
+	b.StopTimer()
+	transport.CloseIdleConnections()
+	p.wg.Wait()
 }
 
 func TestTooManyTokenUpdatesReplacesTheConnectionAndStopsMinting(t *testing.T) {

@@ -119,3 +119,56 @@ func BenchmarkGetItemCall(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkStreamOneEventHand is the floor of BenchmarkStreamOneEvent: a loop that
+// looks for the three values where it knows them to be, and checks nothing.
+func BenchmarkStreamOneEventHand(b *testing.B) {
+	text, sub := oneEvent(b)
+	r, buf := &endless{text: text}, make([]byte, len(text))
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := io.ReadFull(r, buf); err != nil {
+			b.Fatal(err)
+		}
+		id := between(buf, "<t:SubscriptionId>", "<")
+		item := between(buf, `<t:ItemId Id="`, `"`)
+		if string(id) != string(sub) || item == "" || between(buf, "<t:TimeStamp>", "<") == "" {
+			b.Fatal("not found")
+		}
+	}
+}
+
+// BenchmarkGetItemCallHand is the floor of BenchmarkGetItemCall: the same request as
+// text, over the same transport by net/http, and the subject looked for in the answer.
+func BenchmarkGetItemCallHand(b *testing.B) {
+	body := sample(b, "getitem_one_response.xml")
+	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
+	})}
+	request := strings.Repeat("<m:GetItem>", 90) // about as long as ours
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, "https://mail.contoso.test/", strings.NewReader(request))
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "text/xml; charset=utf-8")
+		resp, err := client.Do(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		if err != nil || between(text, "<t:Subject>", "<") == "" {
+			b.Fatal("no subject", err)
+		}
+		resp.Body.Close()
+	}
+}
+
+// between is a copy of what stands between two texts; empty if they are not there.
+func between(text []byte, before, after string) string {
+	_, rest, _ := bytes.Cut(text, []byte(before))
+	value, _, _ := bytes.Cut(rest, []byte(after))
+	return string(value)
+}
