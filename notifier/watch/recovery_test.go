@@ -184,8 +184,8 @@ func TestAnOldRowOfFailuresDoesNotCountAgainstALaterOne(t *testing.T) {
 func TestNewMailDuringAGapDoesNotHideTheOldOnes(t *testing.T) {
 	streaming(t, func(s *stage) {
 		s.end()
-		old := s.mail(ada, "missed, an hour ago")
-		s.pass(time.Hour)
+		old := s.mail(ada, "missed, longer ago than an audit looks back")
+		s.pass(notifier.BookmarkLookBack + time.Hour)
 		// The comparison fails for a while; live mail comes through the stream.
 		f, err := s.faults.Add(fault.Fault{Name: "ews.error", Scope: fault.Scope{Mailbox: string(ada)}, Args: map[string]string{"code": "ErrorServerBusy", "operation": "FindItem"}})
 		must(t, err)
@@ -289,6 +289,28 @@ func TestAGroupWhoseAnchorHasMovedAwayFindsItsServerAgain(t *testing.T) {
 				st, _ := s.watcher.Explain(ben)
 				t.Errorf("not handled: %+v", st)
 			}
+		}
+	})
+}
+
+func TestANewcomerIsServedBesideAGroupThatHasMovedAsAWhole(t *testing.T) {
+	databases := []exchange.Database{{Name: "db01", Server: "ex01"}, {Name: "db02", Server: "ex02"}, {Name: "db03", Server: "ex01"}}
+	inBubbleWith(t, exchange.Options{Databases: databases}, watch.Options{}, func(s *stage) {
+		must(t, errors.Join(s.org.Move(string(ada), "db03", 0), s.org.Move(string(ben), "db01", 0)))
+		s.watcher.Add(ben, time.Now())
+		s.pass(10 * time.Second)
+		_, err := s.org.FailOverDatabase("db01", "ex02", time.Minute)
+		must(t, err)
+		s.pass(10 * time.Minute)
+		before := s.count("Subscribe")
+		s.watcher.Add(ada, time.Now()) // of the server that ben's group is named by, and is not on any more
+		s.pass(10 * time.Minute)
+		s.mustHandle(s.mailAndPass(ada, "to the newcomer"), s.mailAndPass(ben, "to who has moved"))
+		if s.state(ada) != watch.Streaming || s.state(ben) != watch.Streaming {
+			t.Errorf("ada is %s, ben is %s", s.state(ada), s.state(ben))
+		}
+		if n := s.count("Subscribe") - before; n > 3 {
+			t.Errorf("%d subscriptions were asked for", n)
 		}
 	})
 }

@@ -109,7 +109,7 @@ func (m mutant) caught(t *testing.T) (by, how string, err error) {
 		return "", "", fmt.Errorf("it does not compile: %s", out)
 	}
 	for _, c := range m.catchers {
-		args := append([]string{"test", "-overlay", list, "-timeout", "4m"}, strings.Fields(c)...)
+		args := append([]string{"test", "-overlay", list, "-count", "1", "-timeout", "4m"}, strings.Fields(c)...)
 		run := exec.CommandContext(ctx, "go", args...)
 		run.Dir = root
 		run.Env = append(os.Environ(), "MAILBELL_STORM_SEEDS=1-20")

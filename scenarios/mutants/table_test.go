@@ -9,10 +9,10 @@ type mutant struct {
 
 // Test commands, without "go test".
 const (
-	vocabulary = "./notifier"
-	watching   = "./notifier/watch"
-	delivering = "./notifier/deliver"
-	composing  = "./notifier/compose"
+	vocabulary = "./notifier -rapid.nofailfile" // or a failure leaves a file in the tree
+	watching   = "./notifier/watch -rapid.nofailfile"
+	delivering = "./notifier/deliver -rapid.nofailfile"
+	composing  = "./notifier/compose -rapid.nofailfile"
 	auth       = "./notifier/httpauth"
 	ewsClient  = "./notifier/ews"
 	storms     = "./scenarios/storm"
@@ -104,7 +104,7 @@ var table = []mutant{
 	{
 		"newcomers stay with a group that has moved", "notifier/watch/group.go",
 		"			m.shun(g)\n", "",
-		[]string{moves, storms},
+		[]string{moves, moves, storms}, // the story draws which group meets it, and has missed it once in eight
 	},
 	{
 		"the group's anchor stays when its mailbox has left", "notifier/watch/group.go",
