@@ -178,6 +178,17 @@ func (p *Plan) drawNetwork(r *rand.Rand) {
 // hosts are those of world.Hosts, in its order.
 var hosts = []string{"mail", "autodiscover", "APNs", "WNS tokens", "WNS", "Entra tokens"}
 
+// leavesGhosts says whether Exchange goes on counting streams that nobody reads any
+// more: a server that writes nothing, or whose words do not arrive, does not notice
+// that its client has gone. Nobody can keep within a budget of which he does not
+// know how much is used.
+func (p Plan) leavesGhosts() bool {
+	return slices.ContainsFunc(p.Blows, func(b Blow) bool {
+		toMail := hosts[b.Whom%len(hosts)] == "mail"
+		return b.What == "fault ews.stream.silent" || toMail && strings.HasPrefix(b.What, "network ") && b.For > 0
+	})
+}
+
 // String is the plan in a few lines.
 func (p Plan) String() string {
 	var b strings.Builder
