@@ -180,8 +180,8 @@ var hosts = []string{"mail", "autodiscover", "APNs", "WNS tokens", "WNS", "Entra
 
 // leavesGhosts says whether Exchange goes on counting streams that nobody reads any
 // more: a server that writes nothing, or whose words do not arrive, does not notice
-// that its client has gone. Nobody can keep within a budget of which he does not
-// know how much is used.
+// that its client has gone. Nobody can keep within a number of streams of which he
+// does not know how many there are.
 func (p Plan) leavesGhosts() bool {
 	return slices.ContainsFunc(p.Blows, func(b Blow) bool {
 		toMail := hosts[b.Whom%len(hosts)] == "mail"

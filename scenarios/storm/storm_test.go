@@ -102,10 +102,7 @@ func play(p Plan) []journal.Entry {
 
 	s.mendAll()
 	r := w.Settle(end(), ConvergeMax)
-	irregular, refused := w.App.Watcher().Stats().Irregular, w.Organisation.Budgets(0).Violations
-	if p.leavesGhosts() {
-		refused = 0
-	}
+	irregular, refused := w.App.Watcher().Stats().Irregular, s.overBudget()
 	if !r.OK() || irregular != 0 || refused != 0 {
 		w.Trail(r)
 		Fail(fmt.Sprintf("%d transitions that are none, %d requests over a budget; %s", irregular, refused, s.folder(r, log.Bytes())))
@@ -139,6 +136,18 @@ func (s *storm) change(n int, how func(*iisauth.Account, bool)) (mend func()) {
 	}
 	set(true)
 	return func() { set(false) }
+}
+
+// overBudget is how many requests were over a budget that they could have known of.
+func (s *storm) overBudget() int {
+	used := s.w.Organisation.Budgets(0)
+	n := used.Violations
+	if s.p.leavesGhosts() {
+		for _, a := range used.Accounts {
+			n -= a.Refused[s.w.Organisation.Behaviour().StreamPolicy]
+		}
+	}
+	return n
 }
 
 // strike does what the blow says and returns what mends it.
