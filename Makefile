@@ -24,7 +24,7 @@ test: ## all specs and unit tests, with the race detector
 .PHONY: day
 day: ## 24 virtual hours of 15,000 mailboxes on every Exchange, with hostile servers (half an hour, 14 GiB)
 	MAILBELL_DAY_MAILBOXES=$(or $(MAILBOXES),15000) MAILBELL_DAY_MAILS=$(or $(MAILS),40) MAILBELL_DAY_EXCHANGE="$(or $(EXCHANGE),2010sp2 2013 2016 2019 se online)" \
-	  GOGC=800 GOMEMLIMIT=12GiB $(GO) test -timeout 24h ./scenarios/throttling -v -ginkgo.v -ginkgo.no-color -ginkgo.timeout 24h -ginkgo.focus '$(or $(FOCUS),A day)' | grep -v level=
+	  GOGC=800 GOMEMLIMIT=12GiB $(GO) test -timeout 24h ./scenarios/throttling -v -ginkgo.v -ginkgo.no-color -ginkgo.timeout 24h -ginkgo.focus '$(or $(FOCUS),A day of 24 hours)' | grep -v level=
 
 .PHONY: storm
 storm: ## worlds drawn from seeds: make storm SEEDS=1-1000
