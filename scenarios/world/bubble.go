@@ -48,7 +48,7 @@ func Suite(t *testing.T, name string) {
 // A panic in another goroutine of the bubble ends the process, as Go will have it.
 func Bubble(f func()) {
 	GinkgoHelper()
-	at, err := bubble(suiteT, stuckAfter, func() {
+	at, _, err := bubble(suiteT, stuckAfter, func() {
 		defer GinkgoRecover()
 		f()
 	})
@@ -66,8 +66,9 @@ func Bubble(f func()) {
 var errStuck = errors.New("the virtual clock no longer moves: somebody is busy, or waits for something outside the bubble or for a mutex")
 
 // bubble runs f and returns the virtual time of its end, or of its last pulse,
-// and what kept it from ending well.
-func bubble(t *testing.T, patience time.Duration, f func()) (time.Time, error) {
+// what kept it from ending well, and a channel that is closed when it has ended,
+// which one that was given up may do later.
+func bubble(t *testing.T, patience time.Duration, f func()) (at time.Time, over <-chan struct{}, err error) {
 	var (
 		mu    sync.Mutex
 		clock time.Time // virtual
@@ -79,8 +80,9 @@ func bubble(t *testing.T, patience time.Duration, f func()) (time.Time, error) {
 		beats++
 		mu.Unlock()
 	}
-	ended := make(chan error, 1)
+	ended, gone := make(chan error, 1), make(chan struct{})
 	go func() {
+		defer close(gone)
 		defer func() {
 			if r := recover(); r != nil {
 				ended <- fmt.Errorf("%v; its goroutines:\n%s", r, traces())
@@ -109,14 +111,14 @@ func bubble(t *testing.T, patience time.Duration, f func()) (time.Time, error) {
 	for before := 0; ; {
 		select {
 		case err := <-ended:
-			return clock, err
+			return clock, gone, err
 		case <-time.After(patience):
 		}
 		mu.Lock()
 		at, now := clock, beats
 		mu.Unlock()
 		if now == before {
-			return at, fmt.Errorf("%w; its goroutines:\n%s", errStuck, traces())
+			return at, gone, fmt.Errorf("%w; its goroutines:\n%s", errStuck, traces())
 		}
 		before = now
 	}

@@ -12,7 +12,7 @@ import (
 const patient = time.Minute
 
 func TestABubbleEndsWithTheVirtualTimeOfItsEnd(t *testing.T) {
-	at, err := bubble(t, patient, func() { pause(30 * time.Hour) })
+	at, _, err := bubble(t, patient, func() { pause(30 * time.Hour) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func TestABubbleEndsWithTheVirtualTimeOfItsEnd(t *testing.T) {
 }
 
 func TestADeadLockIsReportedWithItsGoroutines(t *testing.T) {
-	at, err := bubble(t, patient, func() {
+	at, _, err := bubble(t, patient, func() {
 		pause(time.Hour)
 		waitForNothing(make(chan struct{}))
 	})
@@ -35,7 +35,7 @@ func TestADeadLockIsReportedWithItsGoroutines(t *testing.T) {
 }
 
 func TestGoroutinesThatOutliveABubbleAreReported(t *testing.T) {
-	_, err := bubble(t, patient, func() { go waitForNothing(make(chan struct{})) })
+	_, _, err := bubble(t, patient, func() { go waitForNothing(make(chan struct{})) })
 	if err == nil || !strings.Contains(err.Error(), "blocked goroutines remain") || !strings.Contains(err.Error(), "waitForNothing") {
 		t.Errorf("error %v", err)
 	}
@@ -43,11 +43,12 @@ func TestGoroutinesThatOutliveABubbleAreReported(t *testing.T) {
 
 func TestABubbleWhoseClockStandsIsGivenUp(t *testing.T) {
 	var enough atomic.Bool
-	defer enough.Store(true)
-	at, err := bubble(t, 100*time.Millisecond, func() {
+	at, over, err := bubble(t, 100*time.Millisecond, func() {
 		pause(time.Hour)
 		beBusyUntil(&enough)
 	})
+	enough.Store(true)
+	<-over
 	if !errors.Is(err, errStuck) || !strings.Contains(err.Error(), "beBusyUntil") {
 		t.Errorf("error %v", err)
 	}
