@@ -14,8 +14,9 @@ const (
 	visitorsMax = ChurnRate * int(visitFor/time.Second)
 )
 
-// visited is how many mailboxes the run needs beside those of the population.
-func (r *run) visited() int {
+// visitorMailboxes is how many mailboxes the run needs beside those of the
+// population.
+func (r *run) visitorMailboxes() int {
 	if r.o.Profile == Churn {
 		return visitorsMax
 	}
@@ -61,7 +62,8 @@ func (l *load) churn(ctx context.Context) {
 			if d.Address, err = l.control.address(calls, d.Platform, l.ready.Push); err == nil {
 				err = l.enrolment.one(calls, d, mailbox)
 			}
-			if note(&visits.Registered, err); err != nil {
+			note(&visits.Registered, err)
+			if err != nil {
 				return
 			}
 			wait(ctx, visitFor*9/10)

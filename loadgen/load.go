@@ -98,7 +98,7 @@ func (l *load) do(ctx context.Context) {
 	all.Go(func() { l.progress(beside) })
 	all.Go(func() { l.watch(beside, cancel) })
 	all.Go(func() { l.act(sending, cancel) })
-	all.Go(func() { l.profileLoad(beside) })
+	all.Go(func() { l.pprofCPU(beside) })
 	all.Go(func() { l.churn(sending) })
 
 	s := &sender{l.entrance, l.o.Workers, l.letter}
@@ -106,8 +106,8 @@ func (l *load) do(ctx context.Context) {
 	l.drain(ctx)
 	l.report.Load.TookS = time.Since(l.start).Seconds()
 	l.sampler.finish()
-	if l.o.Profiled { // what was allocated during the load is the difference to the other
-		if err := l.profile(context.WithoutCancel(ctx), "heap", "notifier.heap-after.pprof"); err != nil {
+	if l.o.CPUProfile { // what was allocated during the load is the difference to the other
+		if err := l.pprof(context.WithoutCancel(ctx), "heap", "notifier.heap-after.pprof"); err != nil {
 			l.say("no heap profile: %v", err)
 		}
 	}

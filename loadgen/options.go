@@ -43,9 +43,9 @@ type Options struct {
 	AuthorityKey string
 	CAFile       string
 
-	// Profiled keeps a CPU profile of the notifier beside the report. It costs some
-	// CPU time.
-	Profiled bool
+	// CPUProfile keeps one of the notifier's load beside the report, and a heap profile
+	// after it. It costs some CPU time.
+	CPUProfile bool
 
 	Dir      string    // for the report and the logs
 	Command  []string  // as the run was called, for the report

@@ -24,12 +24,13 @@ const (
 	Soak      Profile = "soak"      // steady, for SoakDuration unless told
 )
 
-// What the profiles mean.
+// ChurnRate is the registrations a second of Churn.
+const ChurnRate = 10
+
+// The durations when none is given.
 const (
-	ChurnRate    = 10               // registrations a second
-	SoakDuration = 30 * time.Minute // without a duration; that of the others is
-	// DurationDefault.
 	DurationDefault = 30 * time.Second
+	SoakDuration    = 30 * time.Minute // of Soak
 )
 
 // Profiles are all of them.

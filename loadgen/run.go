@@ -124,15 +124,15 @@ func (r *run) startFakes(ctx context.Context) (err error) {
 		return fmt.Errorf("fakes: %w", err)
 	}
 	n := r.population.Size()
-	if need := n + r.visited(); len(all) < need {
+	if need := n + r.visitorMailboxes(); len(all) < need {
 		return fmt.Errorf("fakes: they have %d mailboxes, the run needs %d: start them with --mailboxes %d", len(all), need, need)
 	}
-	r.population.Mailboxes, r.visitors = all[:n], all[n:n+r.visited()]
+	r.population.Mailboxes, r.visitors = all[:n], all[n:n+r.visitorMailboxes()]
 	return nil
 }
 
 func (r *run) launchFakes(ctx context.Context) error {
-	file, n := filepath.Join(r.work, "ready.json"), r.population.Size()+r.visited()
+	file, n := filepath.Join(r.work, "ready.json"), r.population.Size()+r.visitorMailboxes()
 	r.fakes = &process{
 		name: "fakes", program: r.o.Fakes, dir: r.work, log: filepath.Join(r.o.Dir, "fakes.log"),
 		args: []string{
@@ -188,7 +188,8 @@ func (r *run) startNotifier(ctx context.Context) (err error) {
 		return err
 	}
 	r.api = newCaller("http://"+addr, &http.Transport{})
-	if err := writeSetup(r.work, r.ready, addr, r.admin, r.authority, r.population.Size()+r.visited(), r.o.WNSRate); err != nil {
+	s := setup{ready: r.ready, api: addr, admin: r.admin, enrolment: r.authority, mailboxes: r.population.Size() + r.visitorMailboxes(), wnsRate: r.o.WNSRate}
+	if err := s.write(r.work); err != nil {
 		return err
 	}
 	r.notifier = &process{
@@ -313,7 +314,7 @@ func (r *run) atRest(ctx context.Context) error {
 		return nil
 	}
 	r.report.Notifier.RSSIdleMB, r.report.Notifier.IdleCPUShare = r.rest(ctx)
-	if err := r.profile(ctx, "heap", "notifier.heap.pprof"); err != nil {
+	if err := r.pprof(ctx, "heap", "notifier.heap.pprof"); err != nil {
 		r.say("no heap profile: %v", err)
 	}
 	return r.notifier.Check()

@@ -73,7 +73,7 @@ func TestARunOverRealProcessesLosesNothing(t *testing.T) {
 	steps := growthSteps
 	defer func() { growthSteps = steps }()
 	growthSteps = []int{3, 6, 100}
-	o.Profile, o.Profiled = Growth, true
+	o.Profile, o.CPUProfile = Growth, true
 	if r, err = Run(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}

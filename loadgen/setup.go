@@ -60,13 +60,22 @@ func readReady(file string) (ready, error) {
 type section map[string]any
 
 // configFile is the notifier's configuration, in the directory given to
-// writeSetup.
+// setup.write.
 const configFile = "notifier.yaml"
 
-// writeSetup writes into dir what an operator would for a notifier of these
-// fakes: the configuration and the keys and passwords it names.
-func writeSetup(dir string, r ready, api, admin string, enrolment *authority, mailboxes, wnsRate int) error {
-	public, err := enrolment.publicPEM()
+// setup is what an operator of a notifier for these fakes decides.
+type setup struct {
+	ready      ready
+	api, admin string // addresses to listen at
+	enrolment  *authority
+	mailboxes  int // in all
+	wnsRate    int // 0: the notifier's default
+}
+
+// write writes into dir the configuration, and the keys and passwords it names.
+func (s setup) write(dir string) error {
+	r := s.ready
+	public, err := s.enrolment.publicPEM()
 	if err != nil {
 		return err
 	}
@@ -76,7 +85,7 @@ func writeSetup(dir string, r ready, api, admin string, enrolment *authority, ma
 		"enrolment.pem": public, "wns.secret": []byte(r.Push.WNSSecret), "engine.key": []byte(base64.StdEncoding.EncodeToString(secret)),
 	}
 	var accounts []section
-	each := max(accountMailboxes, (mailboxes+len(r.Listeners)-1)/len(r.Listeners))
+	each := max(accountMailboxes, (s.mailboxes+len(r.Listeners)-1)/len(r.Listeners))
 	for i, l := range r.Listeners {
 		name := fmt.Sprintf("listener-%d", i+1)
 		files[name+".password"] = []byte(l.Password)
@@ -87,8 +96,8 @@ func writeSetup(dir string, r ready, api, admin string, enrolment *authority, ma
 	hosts := maps.Clone(r.Hosts)
 	hosts[r.Domain+":443"] = "127.0.0.1:0"
 	windows := section{"name": r.Push.WNSApp, "kind": "partner-center", "package_sid": r.Push.PackageSID, "secret_file": "wns.secret"}
-	if wnsRate > 0 {
-		windows["rate"] = wnsRate
+	if s.wnsRate > 0 {
+		windows["rate"] = s.wnsRate
 	}
 	text, err := yaml.Marshal(section{
 		"engine":   section{"dir": "data", "encryption_key_file": "engine.key"},
@@ -98,8 +107,8 @@ func writeSetup(dir string, r ready, api, admin string, enrolment *authority, ma
 			"wns":  []section{windows},
 		},
 		"policy":  []section{{"mailboxes": []string{"*"}}},
-		"api":     section{"listen": api, "authority_keys": []string{"enrolment.pem"}}, // no TLS on loopback
-		"admin":   section{"listen": admin},
+		"api":     section{"listen": s.api, "authority_keys": []string{"enrolment.pem"}}, // no TLS on loopback
+		"admin":   section{"listen": s.admin},
 		"network": section{"ca_file": r.CAFile, "hosts": hosts},
 		"log":     section{"format": "text", "level": "info"},
 	})

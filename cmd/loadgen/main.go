@@ -59,7 +59,7 @@ type runCommand struct {
 	Drain      time.Duration `default:"1m" help:"How long to wait for the last pushes (${default})."`
 	Idle       time.Duration `default:"3s" help:"How long to look at the notifier at rest (${default})."`
 
-	Profiled bool `help:"Keep a CPU profile of the notifier beside the report; a heap profile at rest is always there."`
+	CPUProfile bool `name:"cpu-profile" help:"Keep a CPU profile of the notifier beside the report; a heap profile at rest is always there."`
 
 	FakesProfile string `default:"calm" enum:"calm,real,hostile" help:"Misbehaviour of the fakes: calm, real or hostile (${default})."`
 	Exchange     string `default:"2019" enum:"2010sp2,2013,2016,2019,se,online" help:"Version of Exchange (${default})."`
@@ -140,7 +140,7 @@ func (c runCommand) Run(ctx context.Context, s *streams) error {
 	}
 	r, err := loadgen.Run(ctx, loadgen.Options{
 		Devices: c.Devices, PerMailbox: c.PerMailbox, Rate: c.Rate, Duration: c.Duration, Seed: c.Seed, Profile: profile, ColdStart: c.ColdStart,
-		Entrance: c.Entrance, Workers: c.Workers, Drain: c.Drain, Idle: c.Idle, Profiled: c.Profiled,
+		Entrance: c.Entrance, Workers: c.Workers, Drain: c.Drain, Idle: c.Idle, CPUProfile: c.CPUProfile,
 		Notifier: c.Notifier, Fakes: c.Fakes, FakesProfile: c.FakesProfile, Exchange: c.Exchange, WNSRate: c.WNSRate, Limit: limit,
 		ReadyFile: c.Ready, API: c.API, AuthorityKey: c.AuthorityKey, CAFile: c.CAFile,
 		Dir: c.Report, Command: append([]string{"go", "run", "./cmd/loadgen"}, s.args...), Progress: s.err,

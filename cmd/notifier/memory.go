@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -13,9 +12,9 @@ import (
 // How much memory the process may take. A start needs much for a moment, and what
 // it leaves behind in pieces stays: the heap is kept tight until the first quiet
 // time. From then on it may grow further between two collections, since a rush
-// would otherwise spend a fifth of its CPU time in collecting, but not beyond a
-// limit, which 15,000 devices stay below. In quiet times what a rush has taken goes back to the
-// host. GOGC and GOMEMLIMIT, where they are set, have the last word.
+// would otherwise spend a fifth of its CPU time in collecting, but only up to a
+// limit. In quiet times what a rush has taken goes back to the host. GOGC and
+// GOMEMLIMIT, each where it is set, have the last word (decision 9).
 const (
 	heapGrowthStart = 50  // percent of what is in use
 	heapGrowth      = 200 // afterwards
@@ -61,21 +60,21 @@ func newMemory() *memory {
 func (m *memory) run(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	for {
 		select {
 		case now := <-tick.C:
-			metrics.Read(sample)
-			v := func(i int) uint64 { return sample[i].Value.Uint64() }
-			m.look(now, v(0), v(3), v(1)+v(2)-min(v(2), v(3)))
+			s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+			metrics.Read(s)
+			allocated, used, objects, free := s[0].Value.Uint64(), s[1].Value.Uint64(), s[2].Value.Uint64(), s[3].Value.Uint64()
+			m.look(now, allocated, used, free+max(objects, used)-used)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// look acts by what was allocated in all, what is in use, and what is not, in
-// bytes.
+// look acts by what has been allocated since the start, what was in use at the last
+// collection, and what the heap holds beside that, in bytes.
 func (m *memory) look(now time.Time, allocated, used, unused uint64) {
 	fresh := allocated - m.allocated
 	m.allocated = allocated
@@ -89,6 +88,6 @@ func (m *memory) look(now time.Time, allocated, used, unused uint64) {
 		m.growth(heapGrowth)
 	}
 	if m.settled {
-		m.limit(int64(min(max(memoryBase, memoryShare*used), math.MaxInt64)))
+		m.limit(max(memoryBase, memoryShare*int64(used)))
 	}
 }

@@ -1,5 +1,7 @@
 package journal
 
+import "slices"
+
 // list is a queue of entries in pieces, so that neither growing nor dropping
 // moves those that stay.
 type list struct {
@@ -31,7 +33,7 @@ func (l *list) drop(n int) {
 	l.head += n
 	l.n -= n
 	whole := l.head / pieceLen
-	l.pieces = append([]*[pieceLen]Entry(nil), l.pieces[whole:]...)
+	l.pieces = slices.Delete(l.pieces, 0, whole)
 	l.head -= whole * pieceLen
 }
 

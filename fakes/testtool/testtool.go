@@ -42,7 +42,6 @@ func (t Tool) Missing(tb testing.TB, untried string) {
 	}
 	if slices.Contains(strings.Split(os.Getenv(Require), ","), t.Name) {
 		tb.Fatalf("there is no %s, and %s asks for it%s", t.Name, Require, how)
-		return
 	}
 	tb.Skipf("SKIPPED, THERE IS NO %s: %s%s", strings.ToUpper(t.Name), untried, how)
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -35,8 +36,10 @@ func (in *instance) serveAdmin() error {
 		}
 		answer(w, in.explain(r.Context(), m))
 	})
-	new(profiles).handle(mux)
+	p := &profiles{over: make(chan struct{})}
+	p.handle(mux)
 	in.serveHTTP("admin service", listener, localOnly(mux))
+	in.life.push("profiles", func(context.Context) error { close(p.over); return nil })
 	in.opt.Logger.Info("admin service listens", "addr", listener.Addr().String())
 	return nil
 }

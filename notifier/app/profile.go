@@ -15,7 +15,10 @@ const profileMax = 5 * time.Minute
 
 // profiles serves what `go tool pprof` reads: heap, goroutine, and CPU as profile.
 // They name functions and hold no content of mails.
-type profiles struct{ busy atomic.Bool }
+type profiles struct {
+	busy atomic.Bool   // the CPU's is being taken
+	over chan struct{} // closed when the instance stops, which waits for no profile
+}
 
 func (p *profiles) handle(mux *http.ServeMux) {
 	mux.HandleFunc("GET /debug/pprof/heap", func(w http.ResponseWriter, _ *http.Request) {
@@ -61,5 +64,6 @@ func (p *profiles) cpu(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-t.C:
 	case <-r.Context().Done():
+	case <-p.over:
 	}
 }

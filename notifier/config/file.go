@@ -15,7 +15,7 @@ type File struct {
 	Push     Push     `yaml:"push" doc:"How the proxy reaches the push services. One of the two is enough."`
 	Policy   []Rule   `yaml:"policy" doc:"Who is served, and what a notification may show. The first rule that names a mailbox counts; a mailbox that no rule names is not served."`
 	API      API      `yaml:"api" doc:"The registration service of the portal."`
-	Admin    Admin    `yaml:"admin" doc:"Tells notifier explain and notifier status how the instance is doing. It changes nothing, and shows no content of mails."`
+	Admin    Admin    `yaml:"admin" doc:"Tells notifier explain and notifier status how the instance is doing, and go tool pprof what its time and memory go into (/debug/pprof/profile, /heap, /goroutine). It changes nothing, and shows no content of mails."`
 	Network  Network  `yaml:"network" doc:"Only where the network is special."`
 	Log      Log      `yaml:"log" doc:"The log goes to standard error."`
 }

@@ -49,7 +49,7 @@ push:
     - {key_file: apple.p8, key_id: ABC123DEFG, team_id: DEF123GHIJ}
     - {environment: development, certificate_file: apple.p12, password_file: apple.password, lanes: 4}
   wns:
-    - {name: mail, package_sid: ms-app://s-1-15-2-1, secret_file: wns.secret}
+    - {name: mail, package_sid: ms-app://s-1-15-2-1, secret_file: wns.secret, rate: 300}
 policy:
   - {mailboxes: [boss@contoso.test], show: nothing}
   - {mailboxes: ['*@contoso.test', '*@fabrikam.test'], preview: true, suppress: [meetings], quiet_hours: {from: '22:00', to: '07:00', zone: Asia/Tokyo}}
@@ -73,7 +73,7 @@ log: {format: text, level: debug}
 	if len(o.APNs) != 2 || o.APNs[0].Environment != notifier.Production || o.APNs[0].Key == nil || o.APNs[1].Environment != notifier.Development || o.APNs[1].Certificate == nil || o.APNs[1].Lanes != 4 {
 		t.Errorf("apns %+v", o.APNs)
 	}
-	if len(o.WNS) != 1 || o.WNS[0].Name != "mail" || o.WNS[0].Kind != wns.PartnerCenter {
+	if len(o.WNS) != 1 || o.WNS[0].Name != "mail" || o.WNS[0].Kind != wns.PartnerCenter || o.WNS[0].RateMax != 300 {
 		t.Errorf("wns %+v", o.WNS)
 	}
 	var patterns []string

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"mailbell/notifier"
@@ -73,13 +72,12 @@ type JetStreamOptions struct {
 // same ID.
 //
 // Put publishes without waiting in between and then waits for all
-// acknowledgements. Take costs one request while there is work and two
-// when it has to wait. Purge costs one request a provider; Depth one.
+// acknowledgements. Take costs one request while there is work and two or
+// three when it has to wait. Purge costs one request a provider; Depth one.
 type JetStream struct {
 	js        jetstream.JetStream
 	stream    jetstream.Stream
 	consumers map[notifier.Provider]jetstream.Consumer
-	drained   map[notifier.Provider]*atomic.Bool // the last Take left nothing
 	options   JetStreamOptions
 	name      string
 	sealer    Sealer
@@ -116,10 +114,9 @@ func NewJetStream(ctx context.Context, js jetstream.JetStream, o JetStreamOption
 	}
 	q := &JetStream{
 		js: js, stream: stream, options: o, name: o.Stream, sealer: o.Sealer, log: o.Logger,
-		consumers: make(map[notifier.Provider]jetstream.Consumer, len(providers)), drained: make(map[notifier.Provider]*atomic.Bool, len(providers)),
+		consumers: make(map[notifier.Provider]jetstream.Consumer, len(providers)),
 	}
 	for _, p := range providers {
-		q.drained[p] = new(atomic.Bool)
 		if o.Recreate {
 			if err := stream.DeleteConsumer(ctx, consumerName(p)); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 				return nil, fmt.Errorf("queue: consumer %s: %w", consumerName(p), err)
@@ -209,7 +206,7 @@ func (q *JetStream) Take(ctx context.Context, p notifier.Provider, max int) ([]D
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		taken, err := q.take(ctx, p, max)
+		taken, err := q.take(ctx, q.consumers[p], max)
 		switch {
 		case len(taken) > 0:
 			return taken, nil
@@ -229,16 +226,12 @@ func (q *JetStream) Take(ctx context.Context, p notifier.Provider, max int) ([]D
 	}
 }
 
-// take fetches what is due at once. When nothing is, or nothing was left the last
-// time, it waits for the first push and fetches what came with it. It returns
-// nothing after pullMax.
-func (q *JetStream) take(ctx context.Context, p notifier.Provider, max int) (taken []Delivery, err error) {
-	c, drained := q.consumers[p], q.drained[p]
-	defer func() { drained.Store(err == nil && len(taken) < max) }()
-	if !drained.Load() {
-		if taken, err = q.fetch(c.FetchNoWait(max)); err != nil || len(taken) > 0 {
-			return taken, err
-		}
+// take fetches what is due at once. When nothing is, it waits for the first
+// push and fetches what came with it. It returns nothing after pullMax.
+func (q *JetStream) take(ctx context.Context, c jetstream.Consumer, max int) ([]Delivery, error) {
+	taken, err := q.fetch(c.FetchNoWait(max))
+	if err != nil || len(taken) > 0 {
+		return taken, err
 	}
 	wctx, cancel := context.WithTimeout(ctx, pullMax)
 	defer cancel()

@@ -63,7 +63,7 @@ type Sealer struct {
 	content *macs // gives the content key of each name
 	names   *macs // gives the names
 	keyID   byte
-	recent  [recentMax]atomic.Pointer[place] // by a hash of their name
+	recent  [recentMax]atomic.Pointer[cached] // by a hash of the place
 	seed    maphash.Seed
 }
 
@@ -71,10 +71,10 @@ type Sealer struct {
 // a queue is taken out soon after.
 const recentMax = 1024
 
-// place is a place with its cipher.
-type place struct {
-	name string
-	aead cipher.AEAD
+// cached is the cipher of a place.
+type cached struct {
+	place string
+	aead  cipher.AEAD
 }
 
 // New makes a Sealer of a key of KeyLen bytes of good randomness. Any other
@@ -140,12 +140,12 @@ func (s *Sealer) Open(sealed []byte, place string) ([]byte, error) {
 
 // aead is the cipher of one place. No step can fail: the key has the length of
 // AES-256, and AES has the block size of GCM.
-func (s *Sealer) aead(name string) cipher.AEAD {
-	slot := &s.recent[maphash.String(s.seed, name)%recentMax]
-	if p := slot.Load(); p != nil && p.name == name {
-		return p.aead
+func (s *Sealer) aead(place string) cipher.AEAD {
+	slot := &s.recent[maphash.String(s.seed, place)%recentMax]
+	if c := slot.Load(); c != nil && c.place == place {
+		return c.aead
 	}
-	key := s.content.of(name)
+	key := s.content.of(place)
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic("seal: " + err.Error())
@@ -154,7 +154,7 @@ func (s *Sealer) aead(name string) cipher.AEAD {
 	if err != nil {
 		panic("seal: " + err.Error())
 	}
-	slot.Store(&place{name, gcm})
+	slot.Store(&cached{place, gcm})
 	return gcm
 }
 

@@ -734,6 +734,25 @@ func TestNewNamesTheWrongField(t *testing.T) {
 	}
 }
 
+func TestAnAppKeepsToItsRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t)
+		app := liveApp
+		app.RateMax = 20 // and two at once
+		c, finish := p.client(Options{App: app})
+		defer finish()
+		began := time.Now()
+		for range 42 {
+			if got := c.Send(t.Context(), toast(testChannel)); got.Action != Delivered {
+				t.Error(got.Err)
+			}
+		}
+		if took := time.Since(began).Round(time.Millisecond); took != 2*time.Second {
+			t.Errorf("42 notifications took %v, want 2s", took)
+		}
+	})
+}
+
 func BenchmarkSend(b *testing.B) {
 	p := newPeer(b)
 	app := liveApp

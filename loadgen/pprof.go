@@ -11,17 +11,22 @@ import (
 	"time"
 )
 
-// profileSecondsMax bounds the CPU profile of a load: its first part.
 const (
-	profileSecondsMax   = 60
+	// profileSecondsMax bounds the CPU profile of a load: its first part.
+	profileSecondsMax = 60
+	// profileBurstSeconds is that of Burst, which is over soon.
 	profileBurstSeconds = 2
+	// profileBytesMax bounds a profile.
+	profileBytesMax = 64 << 20
 )
 
-// profile keeps a profile of the notifier beside the report, for go tool pprof.
-func (r *run) profile(ctx context.Context, what, file string) (err error) {
+// pprof keeps a profile of the notifier beside the report, for go tool pprof.
+func (r *run) pprof(ctx context.Context, what, file string) (err error) {
 	if r.admin == "" {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, profileSecondsMax*time.Second+callTimeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.admin+"/debug/pprof/"+what, nil)
 	if err != nil {
 		return err
@@ -39,21 +44,21 @@ func (r *run) profile(ctx context.Context, what, file string) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, resp.Body)
+	_, err = io.Copy(out, io.LimitReader(resp.Body, profileBytesMax))
 	return errors.Join(err, out.Close())
 }
 
-// profileLoad takes a CPU profile from the beginning of the load on.
-func (l *load) profileLoad(ctx context.Context) {
-	if !l.o.Profiled {
+// pprofCPU takes a CPU profile from the beginning of the load on.
+func (l *load) pprofCPU(ctx context.Context) {
+	if !l.o.CPUProfile {
 		return
 	}
 	wait(ctx, time.Until(l.start))
 	seconds := min(max(int(l.o.Duration.Seconds()), 1), profileSecondsMax)
 	if l.o.Profile == Burst {
-		seconds = profileBurstSeconds // it is over soon
+		seconds = profileBurstSeconds
 	}
-	if err := l.profile(ctx, fmt.Sprintf("profile?seconds=%d", seconds), "notifier.cpu.pprof"); err != nil {
+	if err := l.pprof(ctx, fmt.Sprintf("profile?seconds=%d", seconds), "notifier.cpu.pprof"); err != nil {
 		l.say("no CPU profile: %v", err)
 	}
 }
