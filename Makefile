@@ -35,7 +35,7 @@ repeat: ## how exactly a seed repeats a storm: make repeat SEEDS=1-50
 	MAILBELL_STORM_SEEDS=1 MAILBELL_STORM_REPEAT='$(or $(SEEDS),1-50)' $(GO) test -timeout 24h ./scenarios/storm -v -ginkgo.v -ginkgo.no-color -ginkgo.timeout 24h -ginkgo.focus 'played twice' | grep -E 'seed|share|differs|20[0-9]{2}-|FAIL|ok'
 
 .PHONY: mutants
-mutants: ## deliberate bugs, one at a time, and what catches each (an hour)
+mutants: ## deliberate bugs, one at a time, and what catches each (ten minutes)
 	MAILBELL_MUTANTS='$(or $(MUTANTS),all)' $(GO) test -v -count=1 -timeout 24h ./scenarios/mutants -run Caught | grep --line-buffered -v '^=== '
 
 .PHONY: check

@@ -295,15 +295,20 @@ func TestAGroupWhoseAnchorHasMovedAwayFindsItsServerAgain(t *testing.T) {
 
 func TestANewcomerIsServedBesideAGroupThatHasMovedAsAWhole(t *testing.T) {
 	databases := []exchange.Database{{Name: "db01", Server: "ex01"}, {Name: "db02", Server: "ex02"}, {Name: "db03", Server: "ex01"}}
+	const carol notifier.Mailbox = "carol@contoso.test"
 	inBubbleWith(t, exchange.Options{Databases: databases}, watch.Options{}, func(s *stage) {
+		must(t, s.org.AddMailbox(string(carol), exchange.MailboxOptions{Server: "db03"}))
 		must(t, errors.Join(s.org.Move(string(ada), "db03", 0), s.org.Move(string(ben), "db01", 0)))
+		s.watcher.Add(carol, time.Now()) // the group's anchor
+		s.pass(time.Second)
 		s.watcher.Add(ben, time.Now())
 		s.pass(10 * time.Second)
+		s.watcher.Remove(carol)
 		_, err := s.org.FailOverDatabase("db01", "ex02", time.Minute)
 		must(t, err)
 		s.pass(10 * time.Minute)
 		before := s.count("Subscribe")
-		s.watcher.Add(ada, time.Now()) // of the server that ben's group is named by, and is not on any more
+		s.watcher.Add(ada, time.Now()) // of the server that the group is named by, and is not on any more
 		s.pass(10 * time.Minute)
 		s.mustHandle(s.mailAndPass(ada, "to the newcomer"), s.mailAndPass(ben, "to who has moved"))
 		if s.state(ada) != watch.Streaming || s.state(ben) != watch.Streaming {

@@ -268,18 +268,25 @@ func (s *stage) kill(c testcontainers.Container) {
 	Expect(err).NotTo(HaveOccurred())
 }
 
-// unplug takes the extender's network away and returns what gives it back.
-func (s *stage) unplug() (plug func()) {
+func (s *stage) restart(c testcontainers.Container) {
+	GinkgoHelper()
+	Expect(c.Start(s.ctx)).To(Succeed())
+}
+
+// unplug takes the extender's network away.
+func (s *stage) unplug() {
 	GinkgoHelper()
 	_, err := s.docker.NetworkDisconnect(s.ctx, s.network.ID, dockerclient.NetworkDisconnectOptions{Container: s.notifier.GetContainerID(), Force: true})
 	Expect(err).NotTo(HaveOccurred())
-	return func() {
-		GinkgoHelper()
-		_, err := s.docker.NetworkConnect(s.ctx, s.network.ID, dockerclient.NetworkConnectOptions{
-			Container: s.notifier.GetContainerID(), EndpointConfig: &network.EndpointSettings{Aliases: []string{"extender"}},
-		})
-		Expect(err).NotTo(HaveOccurred())
-	}
+}
+
+// plug gives it back.
+func (s *stage) plug() {
+	GinkgoHelper()
+	_, err := s.docker.NetworkConnect(s.ctx, s.network.ID, dockerclient.NetworkConnectOptions{
+		Container: s.notifier.GetContainerID(), EndpointConfig: &network.EndpointSettings{Aliases: []string{"extender"}},
+	})
+	Expect(err).NotTo(HaveOccurred())
 }
 
 func logOf(ctx context.Context, c testcontainers.Container) string {
@@ -320,31 +327,23 @@ var _ = Describe("the notifier in a container of 2 CPUs and 4 GiB", func() {
 
 		mail("at first")
 		s.mustDeliver(expected)
-
-		By("kill -9 of the notifier while mails arrive")
-		mail("before the kill")
-		s.kill(s.notifier)
-		mail("while it is dead")
-		Expect(s.notifier.Start(ctx)).To(Succeed())
-		mail("after the kill")
-		s.mustDeliver(expected)
-
-		By("its network taken away while mails arrive")
-		mail("before the partition")
-		plug := s.unplug()
-		mail("while it is alone")
-		s.mustNotDeliver(expected, 15*time.Second)
-		plug()
-		mail("after the partition")
-		s.mustDeliver(expected)
-
-		By("kill -9 of the engine while mails arrive")
-		mail("before the engine's end")
-		s.kill(s.engine)
-		mail("while there is no engine")
-		Expect(s.engine.Start(ctx)).To(Succeed())
-		mail("after the engine's end")
-		s.mustDeliver(expected)
+		for _, m := range []struct {
+			what   string
+			strike func()
+			mend   func()
+		}{
+			{"kill -9 of the notifier", func() { s.kill(s.notifier) }, func() { s.restart(s.notifier) }},
+			{"its network taken away", s.unplug, func() { s.mustNotDeliver(expected, 15*time.Second); s.plug() }},
+			{"kill -9 of the engine", func() { s.kill(s.engine) }, func() { s.restart(s.engine) }},
+		} {
+			By(m.what)
+			mail("before " + m.what)
+			m.strike()
+			mail("during " + m.what)
+			m.mend()
+			mail("after " + m.what)
+			s.mustDeliver(expected)
+		}
 
 		state, err := s.notifier.State(ctx)
 		Expect(err).NotTo(HaveOccurred())

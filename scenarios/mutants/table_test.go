@@ -104,7 +104,7 @@ var table = []mutant{
 	{
 		"newcomers stay with a group that has moved", "notifier/watch/group.go",
 		"			m.shun(g)\n", "",
-		[]string{moves, moves, storms}, // the story draws which group meets it, and has missed it once in eight
+		[]string{watching, moves, storms},
 	},
 	{
 		"the group's anchor stays when its mailbox has left", "notifier/watch/group.go",

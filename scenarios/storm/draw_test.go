@@ -34,7 +34,7 @@ type Blow struct {
 	At   time.Duration
 	For  time.Duration // until it is mended; 0: a moment
 	What string
-	Whom int // server, mailbox or account, by what
+	Whom int // server, mailbox, account or host, by what
 }
 
 // kinds are the blows there are, and how long they last at most.
@@ -175,8 +175,14 @@ func (p *Plan) drawNetwork(r *rand.Rand) {
 	}
 }
 
-// hosts are those of world.Hosts, in its order.
-var hosts = []string{"mail", "autodiscover", "APNs", "WNS tokens", "WNS", "Entra tokens"}
+// mail is where Exchange is.
+const mail = "mail.contoso.test:443"
+
+// hosts are those that the notifier dials.
+var hosts = []string{mail, "autodiscover.contoso.test:443", "api.push.apple.com:443", "login.live.com:443", "*.notify.windows.com:443", "login.microsoftonline.com:443"}
+
+// host is whom a misfortune of the network meets.
+func (b Blow) host() string { return hosts[b.Whom%len(hosts)] }
 
 // leavesGhosts says whether Exchange goes on counting streams that nobody reads any
 // more: a server that writes nothing, or whose words do not arrive, does not notice
@@ -184,8 +190,7 @@ var hosts = []string{"mail", "autodiscover", "APNs", "WNS tokens", "WNS", "Entra
 // does not know how many there are.
 func (p Plan) leavesGhosts() bool {
 	return slices.ContainsFunc(p.Blows, func(b Blow) bool {
-		toMail := hosts[b.Whom%len(hosts)] == "mail"
-		return b.What == "fault ews.stream.silent" || toMail && strings.HasPrefix(b.What, "network ") && b.For > 0
+		return b.What == "fault ews.stream.silent" || strings.HasPrefix(b.What, "network ") && b.For > 0 && b.host() == mail
 	})
 }
 
@@ -197,9 +202,9 @@ func (p Plan) String() string {
 	for _, w := range p.Blows {
 		what := w.What
 		if strings.HasPrefix(what, "network ") && w.For > 0 {
-			what += " to " + hosts[w.Whom%len(hosts)]
+			what += " to " + w.host()
 		}
-		fmt.Fprintf(&b, "\n  %8v %-36s for %v", w.At.Round(time.Second), what, w.For.Round(time.Second))
+		fmt.Fprintf(&b, "\n  %8v %-58s for %v", w.At.Round(time.Second), what, w.For.Round(time.Second))
 	}
 	return b.String()
 }

@@ -163,7 +163,7 @@ func (s *storm) strike(b Blow) (mend func()) {
 		return func() { w.Faults.Remove(id) }
 	}
 	if how, ok := strings.CutPrefix(b.What, "network "); ok {
-		return s.network(how, w.Hosts()[b.Whom%len(hosts)])
+		return s.network(how, b.host())
 	}
 	switch b.What {
 	case "cut streams":

@@ -129,14 +129,6 @@ func (w *World) Note(kind, text string) {
 	w.Journal.Append(journal.Entry{Server: "story", Kind: kind, Detail: map[string]string{"text": text}})
 }
 
-// Hosts are those that the notifier dials, as "host:port".
-func (w *World) Hosts() []string {
-	return []string{
-		"mail." + w.Domain() + ":443", "autodiscover." + w.Domain() + ":443", "api.push.apple.com:443", "login.live.com:443",
-		"*.notify.windows.com:443", "login.microsoftonline.com:443",
-	}
-}
-
 // Memnet is the network of the virtual world.
 func (w *World) Memnet() *memnet.Network {
 	GinkgoHelper()
