@@ -89,7 +89,7 @@ func (l *load) do(ctx context.Context) {
 	l.say("load: %s mails in %s, profile %s, seed %d", thousands(l.report.Load.Planned), l.o.Duration, l.o.Profile, l.o.Seed)
 	sending, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	l.sampler = newSampler(l.start, l.notifier, l.fakes)
+	l.sampler = newSampler(l.start, l.judged, l.fakes)
 	// What accompanies the load goes on while the last mails are waited for, and
 	// after an interruption too.
 	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -126,10 +126,9 @@ func (l *load) watch(ctx context.Context, end context.CancelCauseFunc) {
 		if ctx.Err() != nil {
 			return
 		}
-		for _, p := range []*process{l.notifier, l.fakes} {
-			if p != nil {
-				err = errors.Join(err, p.Check())
-			}
+		err = errors.Join(err, l.judged.Check())
+		if l.fakes != nil {
+			err = errors.Join(err, l.fakes.Check())
 		}
 		if err != nil {
 			l.fail(err)

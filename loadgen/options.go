@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -28,11 +29,18 @@ type Options struct {
 	// What the fakes are started with; empty: calm, 2019.
 	FakesProfile string
 	Exchange     string
+	// Servers are the mailbox servers of the fakes; empty: their default.
+	Servers []string
 	// WNSRate is the most notifications a second that the notifier may send to WNS;
 	// 0: its default.
 	WNSRate int
 	// Limit bounds the notifier's process.
 	Limit Limit
+
+	// Peer runs instead of the notifier. Everybody has iPhones then, or when Phones is
+	// set.
+	Peer   *Peer
+	Phones bool
 
 	// ReadyFile is what fakes that run already wrote; empty: they are started.
 	ReadyFile string
@@ -87,6 +95,8 @@ func (o *Options) complete() error {
 		return fmt.Errorf("%w: a notifier that runs already needs the ready file of its fakes and the authority key that it trusts", ErrUsage)
 	case o.API != "" && (o.ColdStart || o.Profile == Crash):
 		return fmt.Errorf("%w: a notifier that runs already can be neither started nor killed here: no cold start, no profile %s", ErrUsage, Crash)
+	case o.Peer != nil && (o.API != "" || o.ColdStart || o.CPUProfile || !slices.Contains([]Profile{Steady, Peak, AllHands, Burst, Soak}, o.Profile)):
+		return fmt.Errorf("%w: what runs in the notifier's place is started and left alone: no cold start, CPU profile, or profile %s", ErrUsage, o.Profile)
 	case o.API != "" && o.Limit != (Limit{}):
 		return fmt.Errorf("%w: limit: the notifier runs already", ErrUsage)
 	}

@@ -52,6 +52,13 @@ func NewPopulation(devices, perMailbox int, seed uint64) (*Population, error) {
 	return p, nil
 }
 
+// phonesOnly makes iPhones of all devices.
+func (p *Population) phonesOnly() {
+	for i := range p.Devices {
+		p.Devices[i].Platform = IOS
+	}
+}
+
 // Size is the number of mailboxes.
 func (p *Population) Size() int { return len(p.first) - 1 }
 

@@ -19,8 +19,9 @@ type process struct {
 	name    string
 	program string
 	args    []string
-	dir     string // where it runs
-	log     string // file for both its outputs
+	env     []string // beside that of this process
+	dir     string   // where it runs
+	log     string   // file for both its outputs
 	limit   Limit
 
 	mu     sync.Mutex
@@ -50,6 +51,7 @@ func (p *process) Start() error {
 	defer log.Close() // the child has its own
 	cmd := exec.Command(p.program, p.args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, log, log
+	cmd.Env = append(os.Environ(), p.env...)
 	ownGroup(cmd)
 	if err := p.limit.start(cmd); err != nil {
 		return fmt.Errorf("%s: %w", p.name, err)

@@ -19,10 +19,13 @@ func (r *run) programs(ctx context.Context) error {
 		path    *string
 		running bool
 		version *string
-	}{{"notifier", &r.o.Notifier, r.o.API != "", &r.report.Versions.Notifier}, {"fakes", &r.o.Fakes, r.o.ReadyFile != "", &r.report.Versions.Fakes}} {
+	}{{"notifier", &r.o.Notifier, r.o.API != "" || r.o.Peer != nil, &r.report.Versions.Notifier}, {"fakes", &r.o.Fakes, r.o.ReadyFile != "", &r.report.Versions.Fakes}} {
 		switch {
 		case p.running:
 			*p.version = "ran already"
+			if r.o.Peer != nil && p.name == "notifier" {
+				*p.version = "none, but a peer"
+			}
 			continue
 		case *p.path == "":
 			r.say("building %s", p.name)
@@ -32,7 +35,7 @@ func (r *run) programs(ctx context.Context) error {
 		}
 		*p.version = versionOf(*p.path)
 	}
-	if info, err := os.Stat(r.o.Notifier); err == nil && r.o.API == "" {
+	if info, err := os.Stat(r.o.Notifier); err == nil && r.o.API == "" && r.o.Peer == nil {
 		r.report.Notifier.BinaryMB = mebibytes(info.Size())
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,8 +29,9 @@ type run struct {
 	visitors   []string // mailboxes beside the population, for devices that come and go
 	admin      string   // address of the notifier's admin service; empty when it ran already
 	authority  *authority
-	notifier   *process // nil when it ran already
-	fakes      *process // the same
+	notifier   *process  // nil when it ran already, or a peer runs instead
+	judged     processes // the notifier, or what runs in its place
+	fakes      *process  // the same
 	closers    []func() error
 	report     Report
 }
@@ -38,35 +40,11 @@ type run struct {
 // report tells of what was done. A run that could not be brought to its load
 // has no report, but an error.
 func Run(ctx context.Context, o Options) (_ Report, err error) {
-	if err := o.complete(); err != nil {
+	r, err := newRun(o)
+	if err != nil {
 		return Report{}, err
 	}
-	r := &run{o: o}
-	if r.population, err = NewPopulation(o.Devices, o.PerMailbox, o.Seed); err != nil {
-		return Report{}, err
-	}
-	if r.plan, err = NewPlan(PlanOptions{o.Profile, o.Rate, o.Duration, r.population.Size(), o.Seed}); err != nil {
-		return Report{}, err
-	}
-	// The processes run in directories of their own: paths have to hold there.
-	for _, path := range []*string{&r.o.Dir, &r.o.Notifier, &r.o.Fakes, &r.o.ReadyFile, &r.o.AuthorityKey, &r.o.CAFile} {
-		if *path != "" {
-			if *path, err = filepath.Abs(*path); err != nil {
-				return Report{}, err
-			}
-		}
-	}
-	if err := os.MkdirAll(r.o.Dir, 0o755); err != nil {
-		return Report{}, err
-	}
-	if r.work, err = os.MkdirTemp("", "mailbell-loadgen-"); err != nil {
-		return Report{}, err
-	}
-	r.closers = append(r.closers, func() error { return os.RemoveAll(r.work) })
 	err = r.steps(ctx)
-	if r.api != nil {
-		r.closers = append(r.closers, r.api.hangUp)
-	}
 	if ended := r.close(); err == nil && ended != nil {
 		r.report.Findings = append(r.report.Findings, failure+ended.Error())
 	}
@@ -75,6 +53,40 @@ func Run(ctx context.Context, o Options) (_ Report, err error) {
 	}
 	r.report.conclude()
 	return r.report, r.report.Write(r.o.Dir)
+}
+
+// newRun is a run before its first step, with a directory of its own.
+func newRun(o Options) (*run, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	r := &run{o: o}
+	var err error
+	if r.population, err = NewPopulation(o.Devices, o.PerMailbox, o.Seed); err != nil {
+		return nil, err
+	}
+	if o.Phones || o.Peer != nil {
+		r.population.phonesOnly()
+	}
+	if r.plan, err = NewPlan(PlanOptions{o.Profile, o.Rate, o.Duration, r.population.Size(), o.Seed}); err != nil {
+		return nil, err
+	}
+	// The processes run in directories of their own: paths have to hold there.
+	for _, path := range []*string{&r.o.Dir, &r.o.Notifier, &r.o.Fakes, &r.o.ReadyFile, &r.o.AuthorityKey, &r.o.CAFile} {
+		if *path != "" {
+			if *path, err = filepath.Abs(*path); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := os.MkdirAll(r.o.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	if r.work, err = os.MkdirTemp("", "mailbell-loadgen-"); err != nil {
+		return nil, err
+	}
+	r.closers = append(r.closers, func() error { return os.RemoveAll(r.work) })
+	return r, nil
 }
 
 // close takes everything down, the last first.
@@ -140,6 +152,9 @@ func (r *run) launchFakes(ctx context.Context) error {
 			"--listeners", fmt.Sprint((n + accountMailboxes - 1) / accountMailboxes), "--dir", r.work, "--ready-file", file,
 		},
 	}
+	if len(r.o.Servers) > 0 {
+		r.fakes.args = append(r.fakes.args, "--servers", strings.Join(r.o.Servers, ","))
+	}
 	r.report.Load.FakesProfile, r.report.Load.Exchange = r.o.FakesProfile, r.o.Exchange
 	if err := r.launch(r.fakes); err != nil {
 		return err
@@ -161,6 +176,10 @@ func (r *run) launch(p *process) error {
 
 // startNotifier starts the notifier, or finds the one that runs.
 func (r *run) startNotifier(ctx context.Context) (err error) {
+	if r.o.Peer != nil {
+		r.enrolment = &enrolment{control: r.control, push: r.ready.Push}
+		return r.startPeer(ctx)
+	}
 	if r.o.API != "" {
 		t := &http.Transport{}
 		if r.o.CAFile != "" {
@@ -174,6 +193,7 @@ func (r *run) startNotifier(ctx context.Context) (err error) {
 			}
 		}
 		r.api = newCaller(r.o.API, t)
+		r.closers = append(r.closers, r.api.hangUp)
 		r.authority, err = readAuthority(r.o.AuthorityKey)
 		return err
 	}
@@ -196,9 +216,11 @@ func (r *run) startNotifier(ctx context.Context) (err error) {
 		name: "notifier", program: r.o.Notifier, dir: r.work, log: filepath.Join(r.o.Dir, "notifier.log"), limit: r.o.Limit,
 		args: []string{"run", "--config", filepath.Join(r.work, configFile)},
 	}
+	r.judged = processes{r.notifier}
 	if err := r.launch(r.notifier); err != nil {
 		return err
 	}
+	r.closers = append(r.closers, r.api.hangUp) // before the notifier ends, which waits for its callers
 	return r.awaitNotifier(ctx)
 }
 
@@ -209,6 +231,9 @@ func (r *run) awaitNotifier(ctx context.Context) error {
 
 // enrol registers the population.
 func (r *run) enrol(ctx context.Context) error {
+	if r.o.Peer != nil {
+		return nil // it was told of everybody when it was started
+	}
 	r.say("registering %s devices of %s mailboxes", thousands(r.o.Devices), thousands(r.population.Size()))
 	r.enrolment = &enrolment{r.control, r.ready.Push, r.api, r.authority}
 	if err := r.enrolment.addresses(ctx, r.population); err != nil {
@@ -247,10 +272,8 @@ func (r *run) awaitStreams(ctx context.Context, n int) error {
 	defer cancel()
 	have, told := 0, time.Now()
 	err := poll(ctx, stateEvery, func() (bool, error) {
-		if r.notifier != nil {
-			if err := r.notifier.Check(); err != nil {
-				return false, err
-			}
+		if err := r.judged.Check(); err != nil {
+			return false, err
 		}
 		o, err := r.control.organisation(ctx)
 		if err != nil {

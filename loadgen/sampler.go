@@ -9,9 +9,10 @@ import (
 
 // sampler looks at the processes now and then.
 type sampler struct {
-	start           time.Time
-	notifier, fakes *process
-	begin           moment
+	start    time.Time
+	notifier processes // or what runs in its place
+	fakes    *process
+	begin    moment
 
 	mu      *sync.Mutex
 	samples []Sample
@@ -26,7 +27,7 @@ type moment struct {
 	notifierOK, fakesOK            bool
 }
 
-func newSampler(start time.Time, notifier, fakes *process) sampler {
+func newSampler(start time.Time, notifier processes, fakes *process) sampler {
 	s := sampler{start: start, notifier: notifier, fakes: fakes, mu: &sync.Mutex{}}
 	s.begin = s.look()
 	return s
@@ -34,9 +35,7 @@ func newSampler(start time.Time, notifier, fakes *process) sampler {
 
 func (s *sampler) look() moment {
 	m := moment{at: time.Now(), busy: busy()}
-	if s.notifier != nil {
-		m.notifier, m.notifierMem, m.notifierOK = s.notifier.Usage()
-	}
+	m.notifier, m.notifierMem, m.notifierOK = s.notifier.Usage()
 	if s.fakes != nil {
 		m.fakes, m.fakesMem, m.fakesOK = s.fakes.Usage()
 	}

@@ -16,6 +16,7 @@ import (
 
 // ready is what the fakes tell when they serve, as far as it matters here.
 type ready struct {
+	EWS       string            `json:"ews"`
 	SMTP      string            `json:"smtp"`
 	Control   string            `json:"control"`
 	CAFile    string            `json:"ca_file"`

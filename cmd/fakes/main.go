@@ -19,6 +19,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,7 @@ type commandLine struct {
 	Profile   string            `default:"real" enum:"real,hostile,calm" help:"Misbehaviour unasked: real, hostile or calm."`
 	Exchange  string            `default:"2019" enum:"2010sp2,2013,2016,2019,se,online" help:"Version of Exchange: 2010sp2, 2013, 2016, 2019, se or online."`
 	Mailboxes int               `default:"10" help:"Number of mailboxes."`
+	Servers   []string          `placeholder:"NAMES" help:"Names of the mailbox servers, separated by commas; by default ex01,ex02."`
 	Listeners int               `default:"1" help:"Number of listener accounts; one is good for 1,250 mailboxes."`
 	ReadyFile string            `type:"path" placeholder:"FILE" help:"Write the addresses here too, when everything serves. A file that is there is removed first."`
 	Dir       string            `type:"path" placeholder:"DIR" help:"Where the certificate authority and the APNs key are written; by default a new temporary directory."`
@@ -95,6 +97,9 @@ Open the control address in a browser to look at the world, or GET it from a scr
 
 Exit codes: 0 ended by SIGINT or SIGTERM, 1 failed, 2 wrong usage.`
 
+// serverName is what a mailbox server may be called: a label of a host name.
+var serverName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
 // services are what can be bound, in the order of their fixed ports.
 var services = []string{"control", "ews", "autodiscover", "autodiscover_http", "apns", "apns_sandbox", "wns", "wns_token", "oauth", "smtp"}
 
@@ -119,6 +124,11 @@ func (c commandLine) check() error {
 	}
 	if strings.ContainsAny(c.Advertise, ":/ ") && net.ParseIP(c.Advertise) == nil {
 		return fmt.Errorf("--advertise: %q; a host name or an IP address without a port is allowed", c.Advertise)
+	}
+	for i, name := range c.Servers {
+		if !serverName.MatchString(name) || slices.Contains(c.Servers[:i], name) {
+			return fmt.Errorf("--servers: %q; each is a name of its own in small letters, digits and hyphens, such as ex01", name)
+		}
 	}
 	for service, address := range c.At {
 		if !slices.Contains(services, service) {
@@ -155,7 +165,7 @@ func (c commandLine) serve(ctx context.Context, stdout, stderr io.Writer) (ended
 		}
 	}
 	w, err := fakes.Start(fakes.Options{
-		Version: exchange.Version(c.Exchange), Profile: fault.Profile(c.Profile), Seed: c.Seed, Mailboxes: c.Mailboxes, Listeners: c.Listeners, Fixed: c.fixed(), Advertise: c.Advertise,
+		Version: exchange.Version(c.Exchange), Profile: fault.Profile(c.Profile), Seed: c.Seed, Mailboxes: c.Mailboxes, Servers: c.Servers, Listeners: c.Listeners, Fixed: c.fixed(), Advertise: c.Advertise,
 		Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {

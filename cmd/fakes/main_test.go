@@ -224,11 +224,35 @@ func TestWrongUsageIsToldApartFromFailure(t *testing.T) {
 		{[]string{"--at", "ews=8443"}, 2},
 		{[]string{"--listen", "here"}, 2},
 		{[]string{"--advertise", "fakes:80"}, 2},
+		{[]string{"--servers", "ex01,ex01"}, 2},
+		{[]string{"--servers", "ex01.contoso.test"}, 2},
 	} {
 		var out, errs bytes.Buffer
 		if code := run(t.Context(), c.args, &out, &errs); code != c.code {
 			t.Errorf("%v: %d, want %d: %s", c.args, code, c.code, errs.String())
 		}
+	}
+}
+
+func TestTheMailboxServersAreThoseNamed(t *testing.T) {
+	r := started(t, "--profile", "calm", "--servers", "left,right,third")
+	resp, err := http.Get(r.Control + "/state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var state struct {
+		Organisation struct{ Servers []struct{ Name string } }
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&state); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range state.Organisation.Servers {
+		names = append(names, s.Name)
+	}
+	if strings.Join(names, " ") != "left right third" {
+		t.Errorf("%q", names)
 	}
 }
 

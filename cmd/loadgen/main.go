@@ -3,6 +3,7 @@
 //
 //	loadgen run --devices 100 --rate 20 --duration 60s    a load, with a report
 //	loadgen compare A B                                   two reports side by side
+//	loadgen peers --gorush FILE                           the same load on Mailbell and on others
 //
 // By default it builds and starts the notifier and the fakes as processes of
 // their own; both are ended with it. SIGINT ends the load, and the report tells
@@ -41,6 +42,7 @@ const (
 type commands struct {
 	Run     runCommand       `cmd:"" help:"Put a load on a notifier and write a report."`
 	Compare compareCommand   `cmd:"" help:"Print two reports side by side, with ratios."`
+	Peers   peersCommand     `cmd:"" help:"Put the same on Mailbell and on what others offer, and print a table."`
 	Version kong.VersionFlag `help:"Print the version."`
 }
 
@@ -71,6 +73,19 @@ type runCommand struct {
 	API          string `name:"api" placeholder:"URL" help:"Use a notifier that runs already, connected to those fakes: its registration service."`
 	AuthorityKey string `type:"path" placeholder:"FILE" help:"With --api: an Ed25519 private key in PEM whose credentials it accepts."`
 	CAFile       string `name:"ca-file" type:"path" placeholder:"FILE" help:"With --api: the authority of its certificate."`
+}
+
+type peersCommand struct {
+	Devices  int           `default:"100" help:"iPhones, 1 to 3 for each mailbox (${default})."`
+	Rate     float64       `default:"20" help:"Mails a second (${default})."`
+	Duration time.Duration `default:"30s" help:"How long mails arrive (${default})."`
+	Pushes   int           `default:"20000" help:"Pushes of the push half alone; 0 leaves it out (${default})."`
+	Seed     uint64        `default:"1" help:"Population and arrivals depend on it (${default})."`
+	Report   string        `default:".scratch/peers" placeholder:"DIR" help:"Where the reports and the logs go (${default})."`
+	Gorush   string        `type:"path" placeholder:"FILE" help:"The program of gorush; without one its lines are missing."`
+	Python   string        `default:"/usr/bin/python3" placeholder:"FILE" help:"A Python with exchangelib (${default})."`
+	Notifier string        `type:"path" placeholder:"FILE" help:"The notifier's program; by default it is built."`
+	Fakes    string        `type:"path" placeholder:"FILE" help:"The fakes' program; by default it is built."`
 }
 
 type compareCommand struct {
@@ -153,6 +168,26 @@ func (c runCommand) Run(ctx context.Context, s *streams) error {
 	if !r.Kept {
 		return errBroken
 	}
+	return nil
+}
+
+// Run compares Mailbell with others.
+func (c peersCommand) Run(ctx context.Context, s *streams) error {
+	if c.Gorush == "" {
+		fmt.Fprintln(s.err, "NO GORUSH IS GIVEN: its lines are missing; see --gorush")
+	}
+	rows, err := loadgen.Peers(ctx, loadgen.PeersOptions{
+		Pushes: c.Pushes,
+		Chain: loadgen.Options{
+			Devices: c.Devices, Rate: c.Rate, Duration: c.Duration, Seed: c.Seed, Peer: &loadgen.Peer{Gorush: c.Gorush, Python: c.Python},
+			Servers:  []string{"ex01"}, // exchangelib keeps one affinity cookie for all mailboxes
+			Notifier: c.Notifier, Fakes: c.Fakes, Dir: c.Report, Command: append([]string{"go", "run", "./cmd/loadgen"}, s.args...), Progress: s.err,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	loadgen.PeersTable(s.out, rows)
 	return nil
 }
 

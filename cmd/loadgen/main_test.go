@@ -22,6 +22,8 @@ func TestWrongUsageIsToldApartFromFailure(t *testing.T) {
 		{"run --devices 0", 2, "devices"},
 		{"run --api http://127.0.0.1:1", 2, "ready file"},
 		{"compare here there", 1, "here"},
+		{"peers --pushes 500001", 2, "pushes"},
+		{"peers --devices 0", 2, "devices"},
 	} {
 		var out, errs bytes.Buffer
 		if code := run(t.Context(), strings.Fields(c.args), &out, &errs); code != c.code || !strings.Contains(out.String()+errs.String(), c.says) {
