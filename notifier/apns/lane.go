@@ -417,7 +417,7 @@ func (l *lane) retire(c *conn, why error) {
 		if now.Sub(c.opened) >= shortLife {
 			l.hurried = 0
 		}
-		wait := backoff(max(l.failures, l.hurried-shortLivesMax))
+		wait := max(backoff(l.failures), min(backoff(l.hurried-shortLivesMax), hurriedMax))
 		l.dialFrom = now.Add(wait)
 		l.shared.log.Info("apns: lane leaves its connection", "lane", l.number, "answers", c.answered, "redial", wait.Round(time.Millisecond), "error", why)
 	}

@@ -391,6 +391,32 @@ func TestConnectionsThatNeverAnswerAreNotOpenedQuickly(t *testing.T) {
 	})
 }
 
+// A server in trouble that still takes pushes is used while it does.
+func TestConnectionsThatWorkForAMomentOnlyAreOpenedAgainWithinSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(t)
+		p.answer = func(_ *peerConn, q query) reply { return reply{cut: q.number > 100} }
+		c := p.client(Options{Lanes: 1})
+		defer p.end(c)
+		began := time.Now()
+		for delivered := 0; delivered < 3000; {
+			switch r := c.Push(t.Context(), testPush(0)); r.Action {
+			case Delivered:
+				delivered++
+			case Pause:
+				time.Sleep(r.RetryAfter)
+			}
+		}
+		took := time.Since(began)
+		if took > 30*hurriedMax {
+			t.Errorf("30 connections took %s", took)
+		}
+		if dials, _, _ := p.counts(); float64(dials) > took.Seconds()/hurriedMax.Seconds()*5/4+shortLivesMax+2 {
+			t.Errorf("%d dials in %s", dials, took)
+		}
+	})
+}
+
 func TestOtherLaneCarriesOnWhileOneIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t)

@@ -67,11 +67,13 @@ const (
 	// A lane waits between dials: backoffMin doubled for each connection in a
 	// row that gave no answer, up to backoffMax. Opening and closing quickly
 	// looks like an attack to Apple, so short lives count too, past the first
-	// few.
+	// few; a connection that answered is followed by another within hurriedMax
+	// all the same, so that a server in trouble is used while it works.
 	backoffMin    = 1 * time.Second
 	backoffMax    = 60 * time.Second
 	shortLife     = 10 * time.Second
 	shortLivesMax = 4
+	hurriedMax    = 5 * time.Second
 
 	// The transport counts a finished stream a moment longer than the lane
 	// does; these are the first and the longest wait before looking again.
