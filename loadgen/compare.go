@@ -36,6 +36,8 @@ func Compare(w io.Writer, a, b Report) {
 		{"mailboxes", a.Load.Mailboxes, b.Load.Mailboxes},
 		{"entrance", a.Load.Entrance, b.Load.Entrance},
 		{"fakes' profile", a.Load.FakesProfile, b.Load.FakesProfile},
+		{"delay of EWS (ms)", a.Load.EWSDelayMS, b.Load.EWSDelayMS},
+		{"delay of pushes (ms)", a.Load.PushDelayMS, b.Load.PushDelayMS},
 		{"limit", a.Load.Limit, b.Load.Limit},
 		{"machine", a.Machine, b.Machine},
 		{"notifier", a.Versions.Notifier, b.Versions.Notifier},

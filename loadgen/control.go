@@ -59,6 +59,11 @@ func (c *control) restartServers(ctx context.Context) error {
 	return nil
 }
 
+// fault puts a fault in force until the fakes end.
+func (c *control) fault(ctx context.Context, name string, args map[string]string) error {
+	return c.do(ctx, http.MethodPost, "/faults", "", map[string]any{"name": name, "args": args}, nil)
+}
+
 // page reads the journal above a sequence number: some entries, and the newest
 // number there is.
 func (c *control) page(ctx context.Context, after uint64, limit int) (entries []entry, last uint64, err error) {

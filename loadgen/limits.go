@@ -7,9 +7,10 @@ const (
 	DevicesMax          = 200_000 // the fakes have no more mailboxes
 	PerMailboxMax       = 20      // the registration service takes no more devices for one
 	SlotsMax            = 5_000_000
-	WorkersDefault      = 64  // mails in flight
-	PerMailboxDefault   = 3   // devices of a mailbox, at most
-	windowsShare        = 0.2 // of the devices
+	WorkersDefault      = 64               // mails in flight
+	PerMailboxDefault   = 3                // devices of a mailbox, at most
+	DelayMax            = 10 * time.Second // of an answer
+	windowsShare        = 0.2              // of the devices
 	accountMailboxes    = 1250
 	backlogMax          = 4096 // due mails that wait for a worker; beyond it slots are missed
 	enrolWorkers        = 32

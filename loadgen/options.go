@@ -31,6 +31,9 @@ type Options struct {
 	Exchange     string
 	// Servers are the mailbox servers of the fakes; empty: their default.
 	Servers []string
+	// EWSDelay and PushDelay are added by the fakes to each answer once everybody is
+	// streamed: of Exchange, and of APNs and WNS.
+	EWSDelay, PushDelay time.Duration
 	// WNSRate is the most notifications a second that the notifier may send to WNS;
 	// 0: its default.
 	WNSRate int
@@ -91,6 +94,8 @@ func (o *Options) complete() error {
 		return fmt.Errorf("%w: entrance: %q; want %s or %s", ErrUsage, o.Entrance, ByControl, BySMTP)
 	case o.Workers < 1 || o.Drain < 0 || o.Idle < 0:
 		return fmt.Errorf("%w: workers %d, drain %s, idle %s: none may be negative", ErrUsage, o.Workers, o.Drain, o.Idle)
+	case o.EWSDelay < 0 || o.PushDelay < 0 || o.EWSDelay > DelayMax || o.PushDelay > DelayMax:
+		return fmt.Errorf("%w: delays of %s and %s: 0s to %s are possible", ErrUsage, o.EWSDelay, o.PushDelay, DelayMax)
 	case o.API != "" && (o.ReadyFile == "" || o.AuthorityKey == ""):
 		return fmt.Errorf("%w: a notifier that runs already needs the ready file of its fakes and the authority key that it trusts", ErrUsage)
 	case o.API != "" && (o.ColdStart || o.Profile == Crash):

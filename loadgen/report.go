@@ -78,6 +78,8 @@ type Load struct {
 	Entrance     string  `json:"entrance"`
 	FakesProfile string  `json:"fakes_profile,omitempty"` // empty: they ran already
 	Exchange     string  `json:"exchange,omitempty"`
+	EWSDelayMS   float64 `json:"ews_delay_ms,omitempty"` // added to each answer
+	PushDelayMS  float64 `json:"push_delay_ms,omitempty"`
 	Limit        string  `json:"limit"`
 	Planned      int     `json:"planned_mails"` // copies
 	Due          int     `json:"due_pushes"`

@@ -104,11 +104,12 @@ func (r *run) steps(ctx context.Context) error {
 		Devices: r.o.Devices, Seed: r.o.Seed, Command: r.o.Command, Started: time.Now().UTC(), Machine: machine(),
 		Load: Load{
 			Profile: r.o.Profile, Rate: r.o.Rate, DurationS: r.o.Duration.Seconds(), Mailboxes: r.population.Size(), PerMailbox: r.o.PerMailbox,
+			EWSDelayMS: float64(r.o.EWSDelay.Microseconds()) / 1000, PushDelayMS: float64(r.o.PushDelay.Microseconds()) / 1000,
 			Entrance: r.o.Entrance, Limit: r.o.Limit.String(), Planned: r.plan.Copies(r.population.Size()),
 		},
 	}
 	for _, step := range []func(context.Context) error{
-		r.programs, r.startFakes, r.startNotifier, r.enrol, r.streamed, r.coldStart, r.atRest,
+		r.programs, r.startFakes, r.startNotifier, r.enrol, r.streamed, r.coldStart, r.atRest, r.slow,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -341,6 +342,18 @@ func (r *run) atRest(ctx context.Context) error {
 		r.say("no heap profile: %v", err)
 	}
 	return r.notifier.Check()
+}
+
+// slow has the fakes take their time from now on.
+func (r *run) slow(ctx context.Context) error {
+	for name, by := range map[string]time.Duration{"ews.slow": r.o.EWSDelay, "apns.slow": r.o.PushDelay, "wns.slow": r.o.PushDelay} {
+		if by > 0 {
+			if err := r.control.fault(ctx, name, map[string]string{"delay": by.String()}); err != nil {
+				return fmt.Errorf("delay: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // rest is what the notifier takes while nothing happens: memory in MiB, and CPU in

@@ -79,6 +79,16 @@ func TestARunOverRealProcessesLosesNothing(t *testing.T) {
 		t.Errorf("%s visits %+v, findings %q", r.Verdict, r.Visits, r.Findings)
 	}
 
+	// Answers that take their time make pushes late, not less.
+	o.Profile, o.EWSDelay, o.PushDelay = Steady, 100*time.Millisecond, 150*time.Millisecond
+	if r, err = Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if !r.Kept || r.LatencyMS.P50 < 100 || r.Load.PushDelayMS != 150 {
+		t.Errorf("%s latency %+v, findings %q", r.Verdict, r.LatencyMS, r.Findings)
+	}
+	o.EWSDelay, o.PushDelay = 0, 0
+
 	// Registered in steps, with a look after each.
 	steps := growthSteps
 	defer func() { growthSteps = steps }()

@@ -63,16 +63,18 @@ type runCommand struct {
 
 	CPUProfile bool `name:"cpu-profile" help:"Keep a CPU profile of the notifier beside the report; a heap profile at rest is always there."`
 
-	FakesProfile string `default:"calm" enum:"calm,real,hostile" help:"Misbehaviour of the fakes: calm, real or hostile (${default})."`
-	Exchange     string `default:"2019" enum:"2010sp2,2013,2016,2019,se,online" help:"Version of Exchange (${default})."`
-	WNSRate      int    `name:"wns-rate" placeholder:"N" help:"Most notifications a second that the notifier may send to WNS; by default its own default."`
-	Limit        string `placeholder:"2cpu,4GiB" help:"Bound the notifier's CPUs and memory for data; Linux only."`
-	Notifier     string `type:"path" placeholder:"FILE" help:"The notifier's program; by default it is built."`
-	Fakes        string `type:"path" placeholder:"FILE" help:"The fakes' program; by default it is built."`
-	Ready        string `type:"path" placeholder:"FILE" help:"Use fakes that run already: the file they wrote when ready."`
-	API          string `name:"api" placeholder:"URL" help:"Use a notifier that runs already, connected to those fakes: its registration service."`
-	AuthorityKey string `type:"path" placeholder:"FILE" help:"With --api: an Ed25519 private key in PEM whose credentials it accepts."`
-	CAFile       string `name:"ca-file" type:"path" placeholder:"FILE" help:"With --api: the authority of its certificate."`
+	FakesProfile string        `default:"calm" enum:"calm,real,hostile" help:"Misbehaviour of the fakes: calm, real or hostile (${default})."`
+	Exchange     string        `default:"2019" enum:"2010sp2,2013,2016,2019,se,online" help:"Version of Exchange (${default})."`
+	EWSDelay     time.Duration `name:"ews-delay" placeholder:"TIME" help:"Added by the fakes to each answer of Exchange during the load."`
+	PushDelay    time.Duration `placeholder:"TIME" help:"Added by the fakes to each answer of APNs and WNS during the load."`
+	WNSRate      int           `name:"wns-rate" placeholder:"N" help:"Most notifications a second that the notifier may send to WNS; by default its own default."`
+	Limit        string        `placeholder:"2cpu,4GiB" help:"Bound the notifier's CPUs and memory for data; Linux only."`
+	Notifier     string        `type:"path" placeholder:"FILE" help:"The notifier's program; by default it is built."`
+	Fakes        string        `type:"path" placeholder:"FILE" help:"The fakes' program; by default it is built."`
+	Ready        string        `type:"path" placeholder:"FILE" help:"Use fakes that run already: the file they wrote when ready."`
+	API          string        `name:"api" placeholder:"URL" help:"Use a notifier that runs already, connected to those fakes: its registration service."`
+	AuthorityKey string        `type:"path" placeholder:"FILE" help:"With --api: an Ed25519 private key in PEM whose credentials it accepts."`
+	CAFile       string        `name:"ca-file" type:"path" placeholder:"FILE" help:"With --api: the authority of its certificate."`
 }
 
 type peersCommand struct {
@@ -156,7 +158,7 @@ func (c runCommand) Run(ctx context.Context, s *streams) error {
 	r, err := loadgen.Run(ctx, loadgen.Options{
 		Devices: c.Devices, PerMailbox: c.PerMailbox, Rate: c.Rate, Duration: c.Duration, Seed: c.Seed, Profile: profile, ColdStart: c.ColdStart,
 		Entrance: c.Entrance, Workers: c.Workers, Drain: c.Drain, Idle: c.Idle, CPUProfile: c.CPUProfile,
-		Notifier: c.Notifier, Fakes: c.Fakes, FakesProfile: c.FakesProfile, Exchange: c.Exchange, WNSRate: c.WNSRate, Limit: limit,
+		Notifier: c.Notifier, Fakes: c.Fakes, FakesProfile: c.FakesProfile, Exchange: c.Exchange, WNSRate: c.WNSRate, EWSDelay: c.EWSDelay, PushDelay: c.PushDelay, Limit: limit,
 		ReadyFile: c.Ready, API: c.API, AuthorityKey: c.AuthorityKey, CAFile: c.CAFile,
 		Dir: c.Report, Command: append([]string{"go", "run", "./cmd/loadgen"}, s.args...), Progress: s.err,
 	})

@@ -21,6 +21,7 @@ func TestWrongUsageIsToldApartFromFailure(t *testing.T) {
 		{"run --limit 4", 2, "2cpu,4GiB"},
 		{"run --devices 0", 2, "devices"},
 		{"run --api http://127.0.0.1:1", 2, "ready file"},
+		{"run --ews-delay 11s", 2, "10s"},
 		{"compare here there", 1, "here"},
 		{"peers --pushes 500001", 2, "pushes"},
 		{"peers --devices 0", 2, "devices"},
