@@ -60,7 +60,7 @@ type Options struct {
 	SilenceMax      time.Duration // a stream without a byte for this long is dead; 0: 100 s
 	AuditEvery      time.Duration // each mailbox is compared once in this time, whatever the stream says; 0: 4 h; negative: never; at most 4.5 h
 	BookmarkEvery   time.Duration // moved bookmarks are written this often; 0: 250 ms
-	HandleParallel  int           // mailboxes handled at once; 0: 64
+	HandleParallel  int           // mailboxes of one account handled at once; 0: 16
 	CompareParallel int           // comparisons of one account at once; 0: 4
 	UserAgent       string        // stable and own: administrators filter on it; empty: "Mailbell"
 	Logger          *slog.Logger  // nil: silent
@@ -105,7 +105,7 @@ func (o *Options) complete() error {
 	setDefault(&o.SilenceMax, 100*time.Second)
 	setDefault(&o.AuditEvery, 4*time.Hour)
 	setDefault(&o.BookmarkEvery, 250*time.Millisecond)
-	setDefault(&o.HandleParallel, 64)
+	setDefault(&o.HandleParallel, 16)
 	setDefault(&o.CompareParallel, compareParallelDefault)
 	setDefault(&o.DigestOver, DigestOverDefault)
 	setDefault(&o.UserAgent, "Mailbell")

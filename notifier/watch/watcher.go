@@ -66,12 +66,12 @@ func New(o Options) (*Watcher, error) {
 	}
 	w := &Watcher{
 		opt: o, log: o.Logger, notes: newNotebook(o.Bookmarks, o.Logger),
-		ready: newRunqueue(), toWalk: newRunqueue(), toTell: newRunqueue(),
 		mailboxes: map[notifier.Mailbox]*mailbox{}, groups: map[groupKey][]*group{},
 		asking: map[*mailbox]time.Time{}, askWake: make(chan struct{}, 1),
 	}
+	w.ready, w.toWalk, w.toTell = newRunqueue(w.accountOf, o.HandleParallel), newRunqueue(w.accountOf, walkParallel), newRunqueue(w.accountOf, tellParallel)
 	for _, a := range o.Accounts {
-		w.accounts = append(w.accounts, &account{Account: a, clients: map[string]*ews.Client{}, toCompare: newRunqueue()})
+		w.accounts = append(w.accounts, &account{Account: a, clients: map[string]*ews.Client{}, toCompare: newRunqueue(nil, 0)})
 	}
 	return w, nil
 }
@@ -88,19 +88,20 @@ func (w *Watcher) Run(ctx context.Context) error {
 	w.mu.Unlock()
 
 	var workers sync.WaitGroup
-	for range w.opt.HandleParallel {
-		workers.Go(func() { w.ready.work(w.handle) })
-	}
 	for _, a := range w.accounts {
 		for range w.opt.CompareParallel {
 			workers.Go(func() { a.toCompare.work(w.catchUp) })
 		}
-	}
-	for range walkParallel {
-		workers.Go(func() { w.toWalk.work(w.walk) })
-	}
-	for range tellParallel {
-		workers.Go(func() { w.toTell.work(w.tellElsewhere) })
+		// Of the others every account may occupy so many; more accounts, more of them.
+		for range w.opt.HandleParallel {
+			workers.Go(func() { w.ready.work(w.handle) })
+		}
+		for range walkParallel {
+			workers.Go(func() { w.toWalk.work(w.walk) })
+		}
+		for range tellParallel {
+			workers.Go(func() { w.toTell.work(w.tellElsewhere) })
+		}
 	}
 	if w.opt.AuditEvery > 0 {
 		workers.Go(func() { w.audit(ctx, w.opt.AuditEvery) })
@@ -183,6 +184,14 @@ func (w *Watcher) groupOf(m *mailbox) *group {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.group
+}
+
+// accountOf is the account that reads a mailbox now; nil when none does.
+func (w *Watcher) accountOf(m *mailbox) *account {
+	if g := w.groupOf(m); g != nil {
+		return g.account
+	}
+	return nil
 }
 
 // start runs f as a task of Run; it reports false when Run is over.
