@@ -212,7 +212,8 @@ func benchmarkPut(b *testing.B, batch int, put func([]notifier.Push) error) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/push")
 }
 
-// BenchmarkTakeAck is the other half: what is queued goes out, 100 at a time.
+// BenchmarkTakeAck is the other half: what is queued goes out, 100 at a time. The
+// floor is a consumer of JetStream that fetches the same bytes and acknowledges them.
 func BenchmarkTakeAck(b *testing.B) {
 	m := queue.NewMemory(queue.Options{})
 	j := openJetStream(b, queue.JetStreamOptions{Recreate: true})
@@ -247,4 +248,39 @@ func BenchmarkTakeAck(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(acked), "ns/push")
 		})
 	}
+	b.Run("floor", func(b *testing.B) {
+		ctx, js := b.Context(), enginetest.JetStream(b)
+		stream, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: "raw", Subjects: []string{"raw"}, Retention: jetstream.WorkQueuePolicy})
+		if err != nil {
+			b.Fatal(err)
+		}
+		consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{Durable: "one", AckPolicy: jetstream.AckExplicitPolicy})
+		if err != nil {
+			b.Fatal(err)
+		}
+		body, acked := make([]byte, 1100), 0
+		for b.Loop() {
+			b.StopTimer()
+			for range 100 {
+				if _, err := js.Publish(ctx, "raw", body); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.StartTimer()
+			batch, err := consumer.Fetch(100)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for m := range batch.Messages() {
+				if err := m.Ack(); err != nil {
+					b.Fatal(err)
+				}
+				acked++
+			}
+			if err := batch.Error(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(acked), "ns/push")
+	})
 }

@@ -3,8 +3,10 @@ package wns
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -770,6 +772,45 @@ func BenchmarkSend(b *testing.B) {
 	})
 	b.StopTimer()
 	finish()
+}
+
+// BenchmarkSendBareNetHTTP is the floor of BenchmarkSend: the same notification to
+// the same peer by net/http alone, with the headers that WNS asks for.
+func BenchmarkSendBareNetHTTP(b *testing.B) {
+	p := newPeer(b)
+	transport := &http.Transport{
+		DialContext: p.dial, TLSClientConfig: &tls.Config{RootCAs: p.pool}, MaxIdleConnsPerHost: 1000,
+		Protocols: new(http.Protocols),
+	}
+	transport.Protocols.SetHTTP1(true)
+	client := &http.Client{Transport: transport}
+	n := toast(testChannel)
+	b.ReportAllocs()
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, n.Channel, bytes.NewReader(n.Body))
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			r.Header.Set("Authorization", "Bearer EgAa-1/+=")
+			r.Header.Set("Content-Type", "text/xml")
+			r.Header.Set("X-WNS-Type", "wns/toast")
+			resp, err := client.Do(r)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+				b.Error(resp.Status, err)
+			}
+			resp.Body.Close()
+		}
+	})
+	b.StopTimer()
+	transport.CloseIdleConnections()
+	p.close()
 }
 
 func TestForbiddenChannelStaysWhileNoFreshTokenComes(t *testing.T) {
