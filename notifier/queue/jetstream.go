@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"mailbell/notifier"
@@ -43,6 +44,9 @@ const (
 	ackPendingMax = 50_000
 	// pullMax bounds one waiting request; the server forgets it afterwards.
 	pullMax = 30 * time.Second
+	// keeperEvery is how many pushes are put between two keepers: fewer than a block
+	// of the stream holds (4 MiB, some 3,000 pushes).
+	keeperEvery = 256
 	// Waits after a failed request.
 	takeRetryMin = 50 * time.Millisecond
 	takeRetryMax = 5 * time.Second
@@ -71,6 +75,11 @@ type JetStreamOptions struct {
 // the server restarts: a push put again after that goes out again, with the
 // same ID.
 //
+// The stream always has one message more, the keeper, on the subject <stream>.keeper,
+// which no consumer takes. When the last message of its newest block goes, the server
+// removes the block's file and makes another; without a keeper in the block that
+// would happen to a queue that is nearly empty with every single push.
+//
 // Put publishes without waiting in between and then waits for all
 // acknowledgements. Take costs one request while there is work and two or
 // three when it has to wait. Purge costs one request a provider; Depth one.
@@ -82,6 +91,8 @@ type JetStream struct {
 	name      string
 	sealer    Sealer
 	log       *slog.Logger
+	puts      atomic.Uint64
+	keeper    atomic.Uint64 // sequence number of this process's keeper; 0: there is none
 }
 
 var _ Queue = (*JetStream)(nil)
@@ -106,7 +117,7 @@ func NewJetStream(ctx context.Context, js jetstream.JetStream, o JetStreamOption
 	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: o.Stream, Subjects: []string{o.Stream + ".>"},
 		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Replicas: max(o.Replicas, 1),
-		Discard: jetstream.DiscardNew, MaxMsgs: int64(o.PushesMax), MaxBytes: o.BytesMax, MaxMsgSize: messageBytesMax,
+		Discard: jetstream.DiscardNew, MaxMsgs: int64(o.PushesMax) + 1, MaxBytes: o.BytesMax, MaxMsgSize: messageBytesMax,
 		Duplicates: o.DedupeWindow,
 	})
 	if err != nil {
@@ -126,7 +137,28 @@ func NewJetStream(ctx context.Context, js jetstream.JetStream, o JetStreamOption
 			return nil, err
 		}
 	}
+	q.keep(ctx)
+	if err := stream.Purge(ctx, jetstream.WithPurgeSubject(q.keeperSubject()), jetstream.WithPurgeKeep(1)); err != nil {
+		return nil, fmt.Errorf("queue: keepers of former processes: %w", err)
+	}
 	return q, nil
+}
+
+func (q *JetStream) keeperSubject() string { return q.name + ".keeper" }
+
+// keep puts a keeper into the newest block, and takes away the one before. A queue
+// without one is slower, so that a failure is not the caller's.
+func (q *JetStream) keep(ctx context.Context) {
+	ack, err := q.js.Publish(ctx, q.keeperSubject(), nil)
+	if err != nil {
+		q.log.Debug("queue: keeper", "error", err)
+		return
+	}
+	if before := q.keeper.Swap(ack.Sequence); before != 0 {
+		if err := q.stream.DeleteMsg(ctx, before); err != nil { // another process has purged it
+			q.log.Debug("queue: keeper", "error", err)
+		}
+	}
 }
 
 // openConsumer makes the consumer of a provider where it is missing. One that
@@ -190,6 +222,10 @@ func (q *JetStream) putBatch(ctx context.Context, pushes []notifier.Push) error 
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+	n := uint64(len(pushes))
+	if now := q.puts.Add(n); now/keeperEvery != (now-n)/keeperEvery {
+		q.keep(ctx)
 	}
 	return nil
 }
@@ -297,11 +333,11 @@ func (q *JetStream) Purge(ctx context.Context, d notifier.DeviceID) error {
 
 // Depth implements Queue.
 func (q *JetStream) Depth(ctx context.Context) (int, error) {
-	info, err := q.stream.Info(ctx)
+	info, err := q.stream.Info(ctx, jetstream.WithSubjectFilter(q.keeperSubject()))
 	if err != nil {
 		return 0, fmt.Errorf("queue: depth: %w", closed(q.js.Conn(), err))
 	}
-	return int(info.State.Msgs), nil
+	return int(info.State.Msgs - info.State.Subjects[q.keeperSubject()]), nil
 }
 
 func (q *JetStream) subject(p notifier.Provider, d notifier.DeviceID) string {

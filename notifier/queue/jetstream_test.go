@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"mailbell/notifier"
+	"mailbell/notifier/engine/embedded"
 	"mailbell/notifier/engine/enginetest"
 	"mailbell/notifier/queue"
 	"mailbell/notifier/queue/queuetest"
@@ -33,7 +37,7 @@ func TestMessagesTellNeitherDeviceNorContent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	msg, err := stream.GetMsg(ctx, 1)
+	msg, err := stream.GetMsg(ctx, 2) // behind the keeper
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +49,68 @@ func TestMessagesTellNeitherDeviceNorContent(t *testing.T) {
 	}
 	if bytes.Contains(msg.Data, []byte("Ada")) || bytes.Contains(msg.Data, []byte("phone")) {
 		t.Error("the content is readable")
+	}
+}
+
+// A file made and removed for every push would be most of the work on a quiet day.
+func TestAQueueThatIsEmptiedAgainAndAgainLeavesItsFilesAlone(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	s, err := embedded.Start(embedded.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	nc, err := s.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := func() (names []string) {
+		if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			if strings.HasSuffix(path, ".blk") && strings.Contains(path, queue.StreamDefault) {
+				names = append(names, filepath.Base(path))
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	o := queue.JetStreamOptions{Options: queuetest.Options(), Sealer: enginetest.Sealer(t)}
+	q, err := queue.NewJetStream(ctx, js, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := blocks()
+	for n := range 600 { // more than two keepers' time
+		if err := q.Put(ctx, queuetest.Push("phone", notifier.APNs, n)); err != nil {
+			t.Fatal(err)
+		}
+		ds, err := q.Take(ctx, notifier.APNs, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ds[0].Ack(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := blocks(); len(before) != 1 || !slices.Equal(before, after) {
+		t.Errorf("files %q became %q", before, after)
+	}
+	// Whoever comes next adds nothing that stays.
+	if q, err = queue.NewJetStream(ctx, js, o); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(ctx, queue.StreamDefault)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if depth, err := q.Depth(ctx); err != nil || depth != 0 || stream.CachedInfo().State.Msgs != 1 {
+		t.Errorf("depth %d, %d messages, %v; want 0 and the keeper", depth, stream.CachedInfo().State.Msgs, err)
 	}
 }
 
@@ -210,6 +276,24 @@ func benchmarkPut(b *testing.B, batch int, put func([]notifier.Push) error) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/push")
+}
+
+// BenchmarkThrough is a quiet day: each push finds the queue empty and leaves it so.
+func BenchmarkThrough(b *testing.B) {
+	q := openJetStream(b, queue.JetStreamOptions{Recreate: true})
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if err := q.Put(b.Context(), queuetest.Push("phone", notifier.APNs, n)); err != nil {
+			b.Fatal(err)
+		}
+		ds, err := q.Take(b.Context(), notifier.APNs, 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := ds[0].Ack(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // BenchmarkTakeAck is the other half: what is queued goes out, 100 at a time. The
