@@ -45,13 +45,14 @@ type load struct {
 	entrance Entrance
 	sampler  sampler
 
-	mu     sync.Mutex
-	delay  *hdrhistogram.Histogram // of sendings
-	sent   int                     // copies taken by the entrance
-	missed int
-	errors int
-	first  error // of the entrance
-	failed error // what ended the load before its time
+	mu      sync.Mutex
+	delay   *hdrhistogram.Histogram // of sendings
+	sent    int                     // copies taken by the entrance
+	missed  int
+	errors  int
+	first   error  // of the entrance
+	picture string // file of the CPU profile's picture; empty: there is none
+	failed  error  // what ended the load before its time
 }
 
 // planned tells when a slot is due.
@@ -253,7 +254,7 @@ func (l *load) tell() {
 	r.Load.Due, r.Load.SendErrors, r.Load.SendDelayMS = c.Due, l.errors, quantiles(l.delay)
 	r.Series = Series{l.meter.cdf(), l.meter.seconds(l.plan.Slots, l.population.Size()), l.sampler.samples}
 	l.sampler.tell(r)
-	r.Findings = l.judge.Findings()
+	r.Findings, r.Picture = l.judge.Findings(), l.picture
 	if l.failed != nil {
 		r.Findings = append(r.Findings, failure+l.failed.Error())
 	}

@@ -11,6 +11,12 @@ import (
 	"time"
 )
 
+// Files of a CPU profile, beside the report.
+const (
+	cpuProfile = "notifier.cpu.pprof"
+	cpuPicture = "notifier.cpu.svg"
+)
+
 const (
 	// profileSecondsMax bounds the CPU profile of a load: its first part.
 	profileSecondsMax = 60
@@ -58,7 +64,15 @@ func (l *load) pprofCPU(ctx context.Context) {
 	if l.o.Profile == Burst {
 		seconds = profileBurstSeconds
 	}
-	if err := l.pprof(ctx, fmt.Sprintf("profile?seconds=%d", seconds), "notifier.cpu.pprof"); err != nil {
-		l.say("no CPU profile: %v", err)
+	err := l.pprof(ctx, fmt.Sprintf("profile?seconds=%d", seconds), cpuProfile)
+	if err == nil {
+		err = drawProfile(filepath.Join(l.o.Dir, cpuProfile), filepath.Join(l.o.Dir, cpuPicture), "The notifier under load")
 	}
+	if err != nil {
+		l.say("no CPU profile: %v", err)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.picture = cpuPicture
 }

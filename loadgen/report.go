@@ -42,6 +42,7 @@ type Report struct {
 	Doubts   []string `json:"doubts"`   // what makes the figures less than they seem
 	Findings []string `json:"findings"` // what is wrong, the first ones
 
+	Picture  string    `json:"picture,omitempty"` // of the notifier's CPU time, a file beside the report
 	Load     Load      `json:"load"`
 	Machine  Machine   `json:"machine"`
 	Versions Versions  `json:"versions"`
