@@ -17,6 +17,9 @@
 // fakes alone, which know what arrived in a mailbox and what a provider
 // accepted. The notifier is asked nothing.
 //
+// [Peers] puts the same load on what could be built from the parts of others
+// instead of the notifier, and compares.
+//
 // The package works over the wire and imports neither the notifier nor the
 // fakes. It does not judge what a notification says (package scenarios/oracle
 // does), and it does not know of devices that come and go during a load.

@@ -15,6 +15,8 @@ const (
 	composing  = "./notifier/compose -rapid.nofailfile"
 	auth       = "./notifier/httpauth"
 	ewsClient  = "./notifier/ews"
+	queueing   = "./notifier/queue"
+	apple      = "./notifier/apns"
 	storms     = "./scenarios/storm"
 	recovery   = "./scenarios/recovery -ginkgo.label-filter virtual"
 	moves      = "./scenarios/moves -ginkgo.label-filter virtual"
@@ -205,5 +207,25 @@ var table = []mutant{
 		"a stream that ends at once is opened again at once", "notifier/watch/stream.go",
 		"	if lived < streamShort && !s.closing && !s.keptLost {", "	if false {",
 		[]string{budgets},
+	},
+	{
+		"a slow account holds up the others", "notifier/watch/runqueue.go",
+		"	if l.inTurn || len(l.list) == 0 || q.workers > 0 && l.working >= q.workers {", "	if l.inTurn || len(l.list) == 0 {",
+		[]string{watching},
+	},
+	{
+		"a mailbox that changes its account is with two workers", "notifier/watch/runqueue.go",
+		"	case q.states[m] == runWorking:\n		q.states[m] = runAgain\n	case q.states[m] == 0:", "	case q.states[m] != runWaiting:",
+		[]string{watching},
+	},
+	{
+		"the queue's newest block empties with every push", "notifier/queue/jetstream.go",
+		"	q.keep(ctx)\n	if err := stream.Purge", "	if err := stream.Purge",
+		[]string{queueing},
+	},
+	{
+		"connections that work for a moment are waited for like those that never do", "notifier/apns/lane.go",
+		"min(backoff(l.hurried-shortLivesMax), hurriedMax)", "backoff(l.hurried-shortLivesMax)",
+		[]string{apple},
 	},
 }
