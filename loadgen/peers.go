@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 apns2 is used with the transport that it comes with
+
 package loadgen
 
 import (
