@@ -40,8 +40,8 @@ type Options struct {
 	// Limit bounds the notifier's process.
 	Limit Limit
 
-	// Peer runs instead of the notifier. Everybody has iPhones then, or when Phones is
-	// set.
+	// Peer runs instead of the notifier. It serves iPhones only; with Phones
+	// everybody has one whoever runs.
 	Peer   *Peer
 	Phones bool
 

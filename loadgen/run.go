@@ -31,7 +31,7 @@ type run struct {
 	authority  *authority
 	notifier   *process  // nil when it ran already, or a peer runs instead
 	judged     processes // the notifier, or what runs in its place
-	fakes      *process  // the same
+	fakes      *process  // nil when they ran already
 	closers    []func() error
 	report     Report
 }
