@@ -91,7 +91,7 @@ const (
 	// walkPagesMax bounds a walk through an Inbox ("Exchange Online limits":
 	// 1 million messages a folder).
 	walkPagesMax = 1_000_000/ews.SyncChangesMax + 1
-	// walkParallel bounds the walks at a time. There is no haste: until its walk
+	// walkParallel bounds the walks of one account at a time. There is no haste: until its walk
 	// is over a mailbox is compared by received time.
 	walkParallel = 2
 	// syncTries is how often in a row SyncFolderItems may fail before a mailbox is
@@ -116,7 +116,7 @@ const (
 	elsewhereQuiet = 3 * time.Second
 	// touchedMax bounds the announced items that are looked at again at once.
 	touchedMax = 50
-	// tellParallel bounds the mailboxes that are looked at for that at a time.
+	// tellParallel bounds the mailboxes of one account that are looked at for that at a time.
 	tellParallel = 4
 	// unreadFresh is how old a count that an event told may be and still go with a
 	// mail that arrived together with it.
