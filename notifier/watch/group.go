@@ -40,6 +40,7 @@ type group struct {
 	charge      int       // which member the stream is charged to, counted round
 	openAfter   time.Time // no stream is opened before this
 	opens       strikes   // streams that ended early
+	opensAt     time.Time // the last one of them that counted
 	busyUntil   time.Time // the server wants no Subscribe before
 	joined      time.Time // when the last member came
 

@@ -43,6 +43,9 @@ const (
 	reopenMin = 2 * time.Second
 	reopenMax = 40 * time.Second
 	openMax   = 75 * time.Second
+	// sameBreak is how long after a stream's early end others of its group belong to
+	// the same misfortune: they count no further, and none is opened within it again.
+	sameBreak = 2 * time.Second
 
 	// joinWaitMax is how long a new subscription waits for its group's others
 	// before a stream is opened for it, and the shortest life of a stream for

@@ -61,6 +61,28 @@ func TestAServerRestartLosesNothing(t *testing.T) {
 	})
 }
 
+// Streams of one group that break together, and the one that then tells that the
+// subscriptions are lost, are one misfortune, not four.
+func TestAServerRestartSoonAfterACutIsOverWithinSeconds(t *testing.T) {
+	streaming(t, func(s *stage) {
+		newcomer := notifier.Mailbox("newcomer@contoso.test") // comes on a second stream
+		must(t, s.org.AddMailbox(string(newcomer), exchange.MailboxOptions{Server: "ex01"}))
+		s.watcher.Add(newcomer, time.Now())
+		s.pass(20 * time.Second)
+		s.org.CutStreams("")
+		s.pass(20 * time.Second)
+		must(t, s.org.RestartServer("ex01"))
+		id := s.mail(ada, "during the restart")
+		s.pass(6 * time.Second)
+		for _, m := range []notifier.Mailbox{ada, newcomer} {
+			if st := s.state(m); st != watch.Streaming {
+				t.Errorf("%s is %s 6 s after the restart", m, st)
+			}
+		}
+		s.mustHandle(id)
+	})
+}
+
 // mailAndPass delivers a mail and gives it time to be noticed.
 func (s *stage) mailAndPass(to notifier.Mailbox, subject string) notifier.ItemID {
 	id := s.mail(to, subject)

@@ -271,9 +271,16 @@ func (s *stream) ended(err error, orderly bool) {
 		if s.conn == nil {
 			most = openMax
 		}
-		var d time.Duration
-		d, failures = g.opens.add(reopenMin, most, 0)
-		g.openAfter = s.opened.Add(d)
+		now, again := time.Now(), g.opensAt.Add(sameBreak)
+		switch failures = g.opens.row(); {
+		case now.Before(again) && s.opened.Before(g.opensAt): // the group's other stream
+		case now.Before(again): // it was to find out what the break has left
+			g.openAfter = later(g.openAfter, again)
+		default:
+			var d time.Duration
+			d, failures = g.opens.add(reopenMin, most, 0)
+			g.opensAt, g.openAfter = now, s.opened.Add(d)
+		}
 		if told := time.Now().Add(backOffTold(err)); told.After(g.openAfter) {
 			g.openAfter = told
 		}
@@ -289,6 +296,14 @@ func (s *stream) ended(err error, orderly bool) {
 		}
 	}
 	g.poke()
+}
+
+// later is the later one of two times.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // drivesAway says whether a mailbox has to be looked for elsewhere after its

@@ -228,4 +228,9 @@ var table = []mutant{
 		"min(backoff(l.hurried-shortLivesMax), hurriedMax)", "backoff(l.hurried-shortLivesMax)",
 		[]string{apple},
 	},
+	{
+		"a misfortune counts once for each stream", "notifier/watch/stream.go",
+		"		case now.Before(again) && s.opened.Before(g.opensAt): // the group's other stream\n		case now.Before(again):", "		case false:",
+		[]string{watching},
+	},
 }
