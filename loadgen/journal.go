@@ -60,8 +60,11 @@ func observe(e entry) (Observation, bool) {
 	case e.Kind != "push":
 		return o, false
 	case e.Server == "apns":
-		o.Outcome = apnsOutcome(e.Status, e.Reason)
-		o.Mailbox, o.Item = apnsMail(e.Body)
+		mailbox, item, update := apnsMail(e.Body)
+		if update {
+			return o, false
+		}
+		o.Mailbox, o.Item, o.Outcome = mailbox, item, apnsOutcome(e.Status, e.Reason)
 	case e.Server == "wns" && e.Detail["type"] == "wns/toast":
 		o.Outcome = wnsOutcome(e.Status, e.Reason)
 		o.Mailbox, o.Item = wnsMail(e.Body)
@@ -102,14 +105,18 @@ func wnsOutcome(status int, reason string) Outcome {
 }
 
 // apnsMail is the mail that a notification is about, empty when it says none.
-func apnsMail(body json.RawMessage) (mailbox, item string) {
+// update: it is about none, but sets the badge.
+func apnsMail(body json.RawMessage) (mailbox, item string, update bool) {
 	var n struct {
-		Mailbell struct{ Mailbox, Item string }
+		Mailbell struct {
+			Mailbox, Item string
+			Update        bool
+		}
 	}
 	if json.Unmarshal(body, &n) != nil {
-		return "", ""
+		return "", "", false
 	}
-	return n.Mailbell.Mailbox, n.Mailbell.Item
+	return n.Mailbell.Mailbox, n.Mailbell.Item, n.Mailbell.Update
 }
 
 // wnsMail is the same of a toast.

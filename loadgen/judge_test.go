@@ -138,6 +138,7 @@ func TestTheJudgeCountsFromTheJournalAlone(t *testing.T) {
 			"mail outside of the Inbox, badges and requests do not count",
 			newCourt().entry(entry{Server: "exchange", Kind: "mail", Mailbox: "a@x.test", Item: "i1", Detail: map[string]string{"subject": subject(theRun, 0), "folder": "junkemail"}}).
 				entry(entry{Server: "wns", Kind: "push", Device: "https://x/1", Status: 200, Detail: map[string]string{"type": "wns/badge"}}).
+				entry(entry{Server: "apns", Kind: "push", Device: "t", Status: 200, Body: json.RawMessage(`{"aps":{"badge":3,"content-available":1},"mailbell":{"mailbox":"a@x","update":true}}`)}).
 				entry(entry{Server: "ews", Kind: "request", Status: 200}),
 			Counts{},
 			"",
