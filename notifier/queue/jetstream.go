@@ -44,9 +44,10 @@ const (
 	ackPendingMax = 50_000
 	// pullMax bounds one waiting request; the server forgets it afterwards.
 	pullMax = 30 * time.Second
-	// keeperEvery is how many pushes are put between two keepers: fewer than a block
-	// of the stream holds (4 MiB, some 3,000 pushes).
-	keeperEvery = 256
+	// keeperEvery is how many pushes are put between two keepers, far fewer than a
+	// block of the stream holds (4 MiB, some 2,000 pushes): until its next keeper a new
+	// block may empty.
+	keeperEvery = 64
 	// Waits after a failed request.
 	takeRetryMin = 50 * time.Millisecond
 	takeRetryMax = 5 * time.Second
