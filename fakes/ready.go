@@ -20,6 +20,7 @@ type Ready struct {
 	OAuth        string            `json:"oauth"`
 	SMTP         string            `json:"smtp"`
 	Control      string            `json:"control"`
+	Proxy        string            `json:"proxy"` // an HTTP proxy to all of them by their real names
 	CAFile       string            `json:"ca_file"`
 	Domain       string            `json:"domain"`
 	Listener     ReadyListener     `json:"listener"`
@@ -76,7 +77,7 @@ func (w *World) Ready(dir string) Ready {
 	r := Ready{
 		EWS: "https://" + at("ews") + "/EWS/Exchange.asmx", Autodiscover: "https://" + at("autodiscover") + "/autodiscover/autodiscover.svc",
 		APNs: "https://" + at("apns"), APNsSandbox: "https://" + at("apns_sandbox"), WNS: "https://" + at("wns"),
-		WNSToken: "https://" + at("wns_token") + "/accesstoken.srf", OAuth: "https://" + at("oauth"), SMTP: at("smtp"), Control: "http://" + at("control"),
+		WNSToken: "https://" + at("wns_token") + "/accesstoken.srf", OAuth: "https://" + at("oauth"), SMTP: at("smtp"), Control: "http://" + at("control"), Proxy: "http://" + at("proxy"),
 		Domain: w.Domain(), Listener: ReadyListener{w.ListenerUser(), w.ListenerPassword()},
 		Push: ReadyPush{KeyID: KeyID, TeamID: TeamID, Topic: Topic, WNSApp: WNSApp, PackageSID: PackageSID, WNSSecret: wnsSecret},
 	}

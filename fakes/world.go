@@ -151,7 +151,7 @@ func (w *World) start() error {
 	if w.ProviderKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return err
 	}
-	for _, step := range []func() error{w.startOrganisation, w.startEntra, w.startExchange, w.startAPNs, w.startWNS, w.startSMTP, w.startControl} {
+	for _, step := range []func() error{w.startOrganisation, w.startEntra, w.startExchange, w.startAPNs, w.startWNS, w.startSMTP, w.startControl, w.startProxy} {
 		if err := step(); err != nil {
 			return fmt.Errorf("fakes: %w", err)
 		}
@@ -346,6 +346,16 @@ func (w *World) startControl() error {
 		Authority: w.Authority.PEM, ProviderKey: w.ProviderKeyPEM,
 	})
 	return w.serve("control", "control."+w.opt.Domain+":80", &http.Server{Handler: api}, true)
+}
+
+// startProxy leads programs to the hosts by their real names that cannot be told
+// where these are.
+func (w *World) startProxy() error {
+	p := network.NewProxy(w.Network, func(err error) {
+		w.Journal.Append(journal.Entry{Server: "proxy", Kind: "violation", Reason: err.Error()})
+	})
+	w.closers = append(w.closers, p.Close) // after its server
+	return w.serve("proxy", "proxy."+w.opt.Domain+":3128", &http.Server{Handler: p}, true)
 }
 
 // Dial connects to a host of the world by its real name.

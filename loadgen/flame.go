@@ -99,7 +99,7 @@ func drawFrames(w io.Writer, f *frame, all int64, x float64, row int) (rows int)
 		rows = max(rows, drawFrames(w, c, all, x, row+1))
 		x += width
 	}
-	return max(rows, row)
+	return rows
 }
 
 // shortName is a function without the path of its package, cut to so many letters.

@@ -100,7 +100,9 @@ func (o *Options) complete() error {
 		return fmt.Errorf("%w: a notifier that runs already needs the ready file of its fakes and the authority key that it trusts", ErrUsage)
 	case o.API != "" && (o.ColdStart || o.Profile == Crash):
 		return fmt.Errorf("%w: a notifier that runs already can be neither started nor killed here: no cold start, no profile %s", ErrUsage, Crash)
-	case o.Peer != nil && (o.API != "" || o.ColdStart || o.CPUProfile || !slices.Contains([]Profile{Steady, Peak, AllHands, Burst, Soak}, o.Profile)):
+	case o.Peer != nil && o.API != "":
+		return fmt.Errorf("%w: a notifier that runs already, or a peer in its place: not both", ErrUsage)
+	case o.Peer != nil && (o.ColdStart || o.CPUProfile || !slices.Contains([]Profile{Steady, Peak, AllHands, Burst, Soak}, o.Profile)):
 		return fmt.Errorf("%w: what runs in the notifier's place is started and left alone: no cold start, CPU profile, or profile %s", ErrUsage, o.Profile)
 	case o.API != "" && o.Limit != (Limit{}):
 		return fmt.Errorf("%w: limit: the notifier runs already", ErrUsage)

@@ -17,8 +17,8 @@ import (
 
 // Peer is what somebody could build from the parts of others instead of running a
 // notifier: a loop of exchangelib that reads streams and items, and gorush, which
-// pushes. It serves iPhones only, keeps nothing over a restart and opens nothing
-// again.
+// pushes. It serves iPhones only, keeps nothing over a restart, and ends at the first
+// error.
 type Peer struct {
 	Gorush string // its program, 1.22.0 or one with the same configuration
 	Python string // a Python with exchangelib
@@ -26,9 +26,6 @@ type Peer struct {
 
 //go:embed loop.py
 var loop []byte
-
-// apnsHost is where a sender without a setting for it pushes to.
-const apnsHost = "api.push.apple.com:443"
 
 // gorushWorkers are the notifications that gorush works on at once, and the pushes
 // that it has in flight; gorushQueue is what it lets wait.
@@ -45,14 +42,9 @@ type gorush struct {
 }
 
 // startGorush starts gorush so that it pushes to the fakes. Its hosts cannot be
-// set, but a proxy can. When it is to wait, a call to it ends when its pushes have
+// set, but a proxy can, and the fakes have one. When it is to wait, a call to it ends when its pushes have
 // been answered.
 func (r *run) startGorush(ctx context.Context, program string, wait bool) (*gorush, error) {
-	t, err := newTunnel(r.ready.Hosts[apnsHost])
-	if err != nil {
-		return nil, err
-	}
-	r.closers = append(r.closers, t.close)
 	addr, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -64,7 +56,7 @@ func (r *run) startGorush(ctx context.Context, program string, wait bool) (*goru
 	p := r.ready.Push
 	text, err := yaml.Marshal(section{
 		"core": section{
-			"enabled": true, "address": host, "port": port, "http_proxy": t.URL, "sync": wait, "worker_num": gorushWorkers, "queue_num": gorushQueue,
+			"enabled": true, "address": host, "port": port, "http_proxy": r.ready.Proxy, "sync": wait, "worker_num": gorushWorkers, "queue_num": gorushQueue,
 			"max_notification": gorushBatch,
 		},
 		"api": section{"push_uri": "/api/push", "health_uri": "/healthz"},

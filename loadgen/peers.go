@@ -5,7 +5,6 @@ package loadgen
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -198,18 +197,16 @@ func (r *run) bareAPNs2() (*apns2.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("push: %w", err)
 	}
-	text, err := os.ReadFile(r.ready.CAFile)
+	trust, err := trusting(r.ready.CAFile)
 	if err != nil {
 		return nil, err
 	}
-	trust := x509.NewCertPool()
-	trust.AppendCertsFromPEM(text)
 	c := apns2.NewTokenClient(&token.Token{AuthKey: key, KeyID: r.ready.Push.KeyID, TeamID: r.ready.Push.TeamID}).Production()
 	c.HTTPClient.Transport.(*http2.Transport).DialTLSContext = func(ctx context.Context, network, _ string, config *tls.Config) (net.Conn, error) {
 		config = config.Clone()
 		config.RootCAs = trust
 		d := tls.Dialer{Config: config}
-		return d.DialContext(ctx, network, r.ready.Hosts[apnsHost])
+		return d.DialContext(ctx, network, r.ready.Hosts["api.push.apple.com:443"])
 	}
 	return c, nil
 }

@@ -12,7 +12,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -156,6 +155,7 @@ func TestAPeerIsStartedAndLeftAlone(t *testing.T) {
 		func(o *Options) { o.Profile = Growth },
 		func(o *Options) { o.ColdStart = true },
 		func(o *Options) { o.CPUProfile = true },
+		func(o *Options) { o.API, o.ReadyFile, o.AuthorityKey = "http://127.0.0.1:1", "ready.json", "key.pem" },
 	} {
 		o := Options{Devices: 1, Rate: 1, Dir: t.TempDir(), Peer: &Peer{}}
 		change(&o)
@@ -185,39 +185,4 @@ func TestTheTableOfPeersTellsRatios(t *testing.T) {
 	if out.String() != want {
 		t.Errorf("%s", &out)
 	}
-}
-
-func TestATunnelLeadsEveryNameToOnePlaceAndNothingElseAnywhere(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	far := &http.Server{ReadHeaderTimeout: callTimeout, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("here for " + r.Host)) })}
-	var served sync.WaitGroup
-	served.Go(func() { _ = far.Serve(l) })
-	tun, err := newTunnel(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.Dial("tcp", strings.TrimPrefix(tun.URL, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Write([]byte("CONNECT api.push.apple.com:443 HTTP/1.1\r\nHost: api.push.apple.com:443\r\n\r\nGET / HTTP/1.0\r\nHost: api.push.apple.com\r\n\r\n")); err != nil {
-		t.Fatal(err)
-	}
-	var answer bytes.Buffer
-	if _, err := answer.ReadFrom(conn); err != nil || !strings.HasSuffix(answer.String(), "here for api.push.apple.com") {
-		t.Errorf("%v %q", err, answer.String())
-	}
-	res, err := http.Get(tun.URL)
-	if err != nil || res.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("%v %v", res, err)
-	}
-	res.Body.Close()
-	http.DefaultClient.CloseIdleConnections()
-	if err := errors.Join(conn.Close(), tun.close(), far.Close()); err != nil {
-		t.Error(err)
-	}
-	served.Wait()
 }

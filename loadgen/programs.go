@@ -14,18 +14,25 @@ import (
 // notes what will run.
 func (r *run) programs(ctx context.Context) error {
 	r.report.Versions.Go = runtime.Version()
+	const already = "ran already"
+	instead := map[string]string{}
+	if r.o.ReadyFile != "" {
+		instead["fakes"] = already
+	}
+	switch {
+	case r.o.API != "":
+		instead["notifier"] = already
+	case r.o.Peer != nil:
+		instead["notifier"] = "none, but a peer"
+	}
 	for _, p := range []struct {
 		name    string
 		path    *string
-		running bool
 		version *string
-	}{{"notifier", &r.o.Notifier, r.o.API != "" || r.o.Peer != nil, &r.report.Versions.Notifier}, {"fakes", &r.o.Fakes, r.o.ReadyFile != "", &r.report.Versions.Fakes}} {
+	}{{"notifier", &r.o.Notifier, &r.report.Versions.Notifier}, {"fakes", &r.o.Fakes, &r.report.Versions.Fakes}} {
 		switch {
-		case p.running:
-			*p.version = "ran already"
-			if r.o.Peer != nil && p.name == "notifier" {
-				*p.version = "none, but a peer"
-			}
+		case instead[p.name] != "":
+			*p.version = instead[p.name]
 			continue
 		case *p.path == "":
 			r.say("building %s", p.name)
@@ -35,7 +42,7 @@ func (r *run) programs(ctx context.Context) error {
 		}
 		*p.version = versionOf(*p.path)
 	}
-	if info, err := os.Stat(r.o.Notifier); err == nil && r.o.API == "" && r.o.Peer == nil {
+	if info, err := os.Stat(r.o.Notifier); err == nil && instead["notifier"] == "" {
 		r.report.Notifier.BinaryMB = mebibytes(info.Size())
 	}
 	return nil

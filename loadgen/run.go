@@ -184,14 +184,11 @@ func (r *run) startNotifier(ctx context.Context) (err error) {
 	if r.o.API != "" {
 		t := &http.Transport{}
 		if r.o.CAFile != "" {
-			text, err := os.ReadFile(r.o.CAFile)
+			trust, err := trusting(r.o.CAFile)
 			if err != nil {
 				return err
 			}
-			t.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
-			if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(text) {
-				return fmt.Errorf("%s: no certificate in it", r.o.CAFile)
-			}
+			t.TLSClientConfig = &tls.Config{RootCAs: trust}
 		}
 		r.api = newCaller(r.o.API, t)
 		r.closers = append(r.closers, r.api.hangUp)
@@ -223,6 +220,19 @@ func (r *run) startNotifier(ctx context.Context) (err error) {
 	}
 	r.closers = append(r.closers, r.api.hangUp) // before the notifier ends, which waits for its callers
 	return r.awaitNotifier(ctx)
+}
+
+// trusting reads the authorities of a file in PEM.
+func trusting(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	trust := x509.NewCertPool()
+	if !trust.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s: no certificate in it", file)
+	}
+	return trust, nil
 }
 
 // awaitNotifier waits until the registration service serves.

@@ -19,6 +19,7 @@ type ready struct {
 	EWS       string            `json:"ews"`
 	SMTP      string            `json:"smtp"`
 	Control   string            `json:"control"`
+	Proxy     string            `json:"proxy"`
 	CAFile    string            `json:"ca_file"`
 	Domain    string            `json:"domain"`
 	Listener  readyListener     `json:"listener"`

@@ -88,7 +88,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // description is the beginning of --help.
 const description = `Fake Exchange Web Services, Autodiscover, SMTP, APNs, WNS and Entra ID: real servers with a simulated organisation and simulated devices behind them.
 
-When everything serves, one JSON object is written to standard output: addresses (ews, autodiscover, apns, apns_sandbox, wns, wns_token, oauth, smtp, control), ca_file (trust it), listener (an account that may impersonate), mailboxes, push (credentials of a sender), and hosts, from real host names to where they are here.
+When everything serves, one JSON object is written to standard output: addresses (ews, autodiscover, apns, apns_sandbox, wns, wns_token, oauth, smtp, control), proxy (an HTTP proxy that leads to them by their real names), ca_file (trust it), listener (an account that may impersonate), mailboxes, push (credentials of a sender), and hosts, from real host names to where they are here.
 
 Open the control address in a browser to look at the world, or GET it from a script for the list of calls:
 
@@ -101,7 +101,7 @@ Exit codes: 0 ended by SIGINT or SIGTERM, 1 failed, 2 wrong usage.`
 var serverName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // services are what can be bound, in the order of their fixed ports.
-var services = []string{"control", "ews", "autodiscover", "autodiscover_http", "apns", "apns_sandbox", "wns", "wns_token", "oauth", "smtp"}
+var services = []string{"control", "ews", "autodiscover", "autodiscover_http", "apns", "apns_sandbox", "wns", "wns_token", "oauth", "smtp", "proxy"}
 
 // portBase is the first of the fixed ports.
 const portBase = 8600

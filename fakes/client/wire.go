@@ -18,6 +18,7 @@ type Ready struct {
 	OAuth        string            `json:"oauth"`
 	SMTP         string            `json:"smtp"`    // host:port
 	Control      string            `json:"control"` // URL
+	Proxy        string            `json:"proxy"`   // URL of an HTTP proxy to all of them by their real names
 	CAFile       string            `json:"ca_file"` // on the machine of the fakes; GET /ca.pem has the same
 	Domain       string            `json:"domain"`
 	Listener     Account           `json:"listener"`  // may impersonate every mailbox

@@ -7,14 +7,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +20,6 @@ import (
 	"mailbell/fakes/fakeautodiscover"
 	"mailbell/fakes/fault"
 	"mailbell/fakes/iisauth"
-	"mailbell/fakes/journal"
 	"mailbell/fakes/testtool"
 )
 
@@ -67,8 +63,7 @@ func exchangelib(t *testing.T, python, how string) {
 	}
 	env := append(os.Environ(), "REQUESTS_CA_BUNDLE="+ready.CAFile, "TMPDIR="+dir, "NO_PROXY=localhost", "no_proxy=localhost")
 	if how == "autodiscover" {
-		proxy := "http://" + proxyInto(t, w)
-		env = append(env, "HTTPS_PROXY="+proxy, "https_proxy="+proxy, "HTTP_PROXY="+proxy, "http_proxy="+proxy)
+		env = append(env, "HTTPS_PROXY="+ready.Proxy, "https_proxy="+ready.Proxy, "HTTP_PROXY="+ready.Proxy, "http_proxy="+ready.Proxy)
 		task["dns"] = names(t, w, "mail.contoso.test", "autodiscover.contoso.test")
 	}
 	input, err := json.Marshal(task)
@@ -173,60 +168,6 @@ func names(t *testing.T, w *fakes.World, hosts ...string) int {
 		}
 	})
 	return conn.LocalAddr().(*net.UDPAddr).Port
-}
-
-// proxyInto is an HTTP proxy from which the world's hosts are reached by their
-// real names, and nothing else is. It returns its address.
-func proxyInto(t *testing.T, w *fakes.World) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var tunnels sync.WaitGroup
-	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodConnect {
-			http.Error(rw, "only CONNECT", http.StatusMethodNotAllowed)
-			return
-		}
-		far, err := w.Dial(r.Context(), "tcp", r.Host)
-		if err != nil {
-			w.Journal.Append(journal.Entry{Server: "proxy", Kind: "violation", Reason: err.Error()})
-			http.Error(rw, err.Error(), http.StatusBadGateway)
-			return
-		}
-		near, _, err := http.NewResponseController(rw).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		tunnels.Go(func() {
-			defer near.Close()
-			defer far.Close()
-			if _, err := io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
-				return
-			}
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				_, _ = io.Copy(far, near) // either end may go
-				far.Close()
-			}()
-			_, _ = io.Copy(near, far)
-			near.Close()
-			<-done
-		})
-	})}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
-			t.Error(err)
-		}
-		<-served
-		tunnels.Wait()
-	})
-	return l.Addr().String()
 }
 
 // tail is the end of a long text.

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"mailbell/notifier"
-	"mailbell/notifier/engine/embedded"
 	"mailbell/notifier/engine/enginetest"
 	"mailbell/notifier/queue"
 	"mailbell/notifier/queue/queuetest"
@@ -55,20 +54,7 @@ func TestMessagesTellNeitherDeviceNorContent(t *testing.T) {
 // A file made and removed for every push would be most of the work on a quiet day.
 func TestAQueueThatIsEmptiedAgainAndAgainLeavesItsFilesAlone(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
-	s, err := embedded.Start(embedded.Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	nc, err := s.Connect()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := enginetest.JetStreamIn(t, dir)
 	blocks := func() (names []string) {
 		if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 			if strings.HasSuffix(path, ".blk") && strings.Contains(path, queue.StreamDefault) {

@@ -275,13 +275,13 @@ func (s *stream) ended(err error, orderly bool) {
 		switch failures = g.opens.row(); {
 		case now.Before(again) && s.opened.Before(g.opensAt): // the group's other stream
 		case now.Before(again): // it was to find out what the break has left
-			g.openAfter = later(g.openAfter, again)
+			g.openAfter = again
 		default:
 			var d time.Duration
 			d, failures = g.opens.add(reopenMin, most, 0)
 			g.opensAt, g.openAfter = now, s.opened.Add(d)
 		}
-		if told := time.Now().Add(backOffTold(err)); told.After(g.openAfter) {
+		if told := now.Add(backOffTold(err)); told.After(g.openAfter) {
 			g.openAfter = told
 		}
 		g.charge++ // perhaps the mailbox charged is at its limit
@@ -296,14 +296,6 @@ func (s *stream) ended(err error, orderly bool) {
 		}
 	}
 	g.poke()
-}
-
-// later is the later one of two times.
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // drivesAway says whether a mailbox has to be looked for elsewhere after its

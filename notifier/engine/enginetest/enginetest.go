@@ -19,7 +19,13 @@ const publishTimeout = 10 * time.Second
 // a context to it. Both end with the test.
 func JetStream(t testing.TB) jetstream.JetStream {
 	t.Helper()
-	s, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
+	return JetStreamIn(t, t.TempDir())
+}
+
+// JetStreamIn is the same in a directory whose files a test looks at.
+func JetStreamIn(t testing.TB, dir string) jetstream.JetStream {
+	t.Helper()
+	s, err := embedded.Start(embedded.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
