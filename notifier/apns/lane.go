@@ -165,7 +165,7 @@ func (l *lane) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return nil, errors.New("apns: request without a flight")
 	}
-	out := req.Clone(req.Context())
+	out := req.WithContext(req.Context()) // its header was made for this push, by apns2
 	// apns2 escapes <, > and & in the payload, each into six bytes; the payload
 	// goes out as it was given, so that its length is what was checked.
 	payload := f.request.Payload

@@ -67,11 +67,11 @@ func renderAPNs(n notifier.Notification, d Decision, t text) ([]byte, error) {
 		a.Subtitle, a.Body = t.subject, t.preview
 		cut = []*string{&a.Body, &a.Subtitle, &a.Title}
 	}
-	size := func() int { return len(marshalJSON(p)) }
-	if !fit(APNsPayloadMax, size, jsonCost, cut...) {
+	out := fit(APNsPayloadMax, func() []byte { return marshalJSON(p) }, jsonCost, cut...)
+	if out == nil {
 		return nil, errTooLarge
 	}
-	return marshalJSON(p), nil
+	return out, nil
 }
 
 // badge is the unread count, or nil when it is not known.

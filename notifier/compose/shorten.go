@@ -39,15 +39,20 @@ func shorten(s string, budget int, of cost) string {
 	return s[:keep] + ellipsis
 }
 
-// fit shortens texts, the first first, until size is at most limit or nothing
-// is left to cut. size is asked anew after each text.
-func fit(limit int, size func() int, of cost, texts ...*string) bool {
+// fit gives what render makes of texts, shortened, the first first, until that has
+// at most limit bytes or nothing is left to cut; then it is nil.
+func fit(limit int, render func() []byte, of cost, texts ...*string) []byte {
+	out := render()
 	for _, t := range texts {
-		over := size() - limit
+		over := len(out) - limit
 		if over <= 0 {
-			return true
+			return out
 		}
 		*t = shorten(*t, of(*t)-over, of)
+		out = render()
 	}
-	return size() <= limit
+	if len(out) > limit {
+		return nil
+	}
+	return out
 }

@@ -65,11 +65,11 @@ func renderWNS(n notifier.Notification, d Decision, t text) ([]byte, error) {
 		}
 		return marshalXML(x)
 	}
-	size := func() int { return len(marshal()) }
-	if !fit(WNSPayloadMax, size, xmlCost, &t.preview, &t.subject, &t.sender) {
+	out := fit(WNSPayloadMax, marshal, xmlCost, &t.preview, &t.subject, &t.sender)
+	if out == nil {
 		return nil, errTooLarge
 	}
-	return marshal(), nil
+	return out, nil
 }
 
 // launch is what the app gets when the toast is activated; on a cold start it

@@ -19,26 +19,38 @@ type exchange struct {
 	next  http.RoundTripper
 	trial *trial
 
-	offered  []string // schemes of the latest 401
-	err      error    // why a leg had no answer
-	answered bool     // the proof of the password was sent and an answer came
-	split    bool     // ... but on another connection than its challenge
-	offer    net.Conn // the connection the challenge came on
+	refusal  *http.Response // the 401 to what was sent before the negotiator came in
+	offered  []string       // schemes of the latest 401
+	err      error          // why a leg had no answer
+	answered bool           // the proof of the password was sent and an answer came
+	split    bool           // ... but on another connection than its challenge
+	offer    net.Conn       // the connection the challenge came on
 }
 
-// RoundTrip sends one leg: anonymous, NEGOTIATE or AUTHENTICATE.
+// RoundTrip sends one leg: anonymous, NEGOTIATE or AUTHENTICATE. An anonymous one
+// that was sent and refused already has that refusal for its answer.
 func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	leg := legOf(req)
-	if leg == authenticateLeg {
+	var conn net.Conn
+	switch leg {
+	case anonymousLeg:
+		if resp := x.refusal; resp != nil {
+			closeBody(req)
+			x.refusal = nil
+			return resp, nil
+		}
+	case authenticateLeg:
 		if err := x.trial.begin(req.Context()); err != nil {
 			closeBody(req)
 			x.err = err
 			return nil, err
 		}
+		fallthrough
+	case negotiateLeg:
+		trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { conn = i.Conn }}
+		req = req.WithContext(httptrace.WithClientTrace(req.Context(), trace))
 	}
-	var conn net.Conn
-	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { conn = i.Conn }}
-	resp, err := x.next.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	resp, err := x.next.RoundTrip(req)
 	if err == nil && resp.StatusCode == http.StatusUnauthorized {
 		err = x.tame(resp)
 	}

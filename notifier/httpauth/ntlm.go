@@ -48,11 +48,22 @@ func (c NTLM) send(p *Pool, s *slot, req *http.Request) (*http.Response, error) 
 	}
 }
 
+// negotiate sends the request as it is, because the connection may know us already,
+// and only leaves to the negotiator what is refused: it would read every body into
+// memory first.
 func (c NTLM) negotiate(again *replay, x *exchange) (*http.Response, error) {
 	r, err := again.request()
 	if err != nil {
 		return nil, err
 	}
+	resp, err := x.RoundTrip(r)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
+		return resp, err
+	}
+	if r, err = again.request(); err != nil {
+		return nil, err
+	}
+	x.refusal = resp
 	r.SetBasicAuth(c.User, string(c.Password)) // where the negotiator looks for them; it sends neither
 	return ntlmssp.Negotiator{RoundTripper: x}.RoundTrip(r)
 }

@@ -11,10 +11,11 @@
 // same name under one key, and nobody without the key can tell the value or
 // test a guess.
 //
-// One master key of 32 bytes gives everything by HKDF (RFC 5869). Every name
-// has its own content key, so that the bound on random nonces (NIST SP
-// 800-38D, "Constraints on the Number of Invocations": 2^32 under one key)
-// applies to each mailbox or device by itself and is out of reach.
+// One master key of 32 bytes gives everything by HKDF (RFC 5869). Places share
+// keyCount content keys, so that their ciphers are made once, and the bound on
+// random nonces (NIST SP 800-38D, "Constraints on the Number of Invocations":
+// 2^32 under one key) is out of reach: 2^42 values are 1,000 a second for more
+// than a century.
 //
 // Errors say what is wrong with the key or the value, never what is in it.
 package seal
@@ -29,8 +30,9 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"hash/maphash"
+	"hash/fnv"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,7 +50,14 @@ const (
 	nameDigest = 20                            // bytes of the digest that make a name
 )
 
-const version = 1
+// Versions of a sealed value.
+const (
+	versionPlace  = 1 // every place had its own key; opened still, not made any more
+	versionShared = 2
+)
+
+// keyCount is how many content keys there are; a cipher has a kilobyte.
+const keyCount = 1024
 
 // The errors of Open and New.
 var (
@@ -60,21 +69,11 @@ var (
 // Sealer seals, opens and names under one master key. It is safe for
 // concurrent use.
 type Sealer struct {
-	content *macs // gives the content key of each name
+	shared  *macs // gives the content keys
+	content *macs // gives the content key of each place, of versionPlace
 	names   *macs // gives the names
 	keyID   byte
-	recent  [recentMax]atomic.Pointer[cached] // by a hash of the place
-	seed    maphash.Seed
-}
-
-// recentMax is how many places' ciphers are kept, a kilobyte each: what is put into
-// a queue is taken out soon after.
-const recentMax = 1024
-
-// cached is the cipher of a place.
-type cached struct {
-	place string
-	aead  cipher.AEAD
+	ciphers [keyCount]atomic.Pointer[cipher.AEAD] // as they are needed
 }
 
 // New makes a Sealer of a key of KeyLen bytes of good randomness. Any other
@@ -90,6 +89,10 @@ func New(key []byte) (*Sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
+	shared, err := derive("content, shared", sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
 	names, err := derive("names", sha256.Size)
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
@@ -98,7 +101,7 @@ func New(key []byte) (*Sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
-	return &Sealer{content: newMACs(content), names: newMACs(names), keyID: id[0], seed: maphash.MakeSeed()}, nil
+	return &Sealer{shared: newMACs(shared), content: newMACs(content), names: newMACs(names), keyID: id[0]}, nil
 }
 
 // Name is the name that stands for a value in keys and subjects: NameLen
@@ -111,10 +114,9 @@ func (s *Sealer) Name(value string) string {
 // Seal makes content unreadable for storage at the place named. Sealing twice
 // gives different bytes.
 func (s *Sealer) Seal(content []byte, place string) []byte {
-	header := [headerLen]byte{version, s.keyID}
 	out := make([]byte, headerLen, Overhead+len(content))
-	copy(out, header[:])
-	return s.aead(place).Seal(out, nil, content, append(header[:], place...))
+	out[0], out[1] = versionShared, s.keyID
+	return s.cipher(place).Seal(out, nil, content, append(out[:headerLen:headerLen], place...))
 }
 
 // Open gives back what Seal was given with the same place. It returns
@@ -125,27 +127,41 @@ func (s *Sealer) Open(sealed []byte, place string) ([]byte, error) {
 	switch {
 	case len(sealed) < Overhead:
 		return nil, fmt.Errorf("%w: %d bytes are too few", ErrCorrupt, len(sealed))
-	case sealed[0] != version:
+	case sealed[0] != versionShared && sealed[0] != versionPlace:
 		return nil, fmt.Errorf("%w: unknown version %d", ErrCorrupt, sealed[0])
 	case sealed[1] != s.keyID:
 		return nil, ErrWrongKey
 	}
-	header := [headerLen]byte{sealed[0], sealed[1]}
-	content, err := s.aead(place).Open(nil, nil, sealed[headerLen:], append(header[:], place...))
+	var c cipher.AEAD
+	if sealed[0] == versionShared {
+		c = s.cipher(place)
+	} else {
+		c = newCipher(s.content.of(place))
+	}
+	content, err := c.Open(nil, nil, sealed[headerLen:], append(sealed[:headerLen:headerLen], place...))
 	if err != nil {
 		return nil, ErrCorrupt
 	}
 	return content, nil
 }
 
-// aead is the cipher of one place. No step can fail: the key has the length of
-// AES-256, and AES has the block size of GCM.
-func (s *Sealer) aead(place string) cipher.AEAD {
-	slot := &s.recent[maphash.String(s.seed, place)%recentMax]
-	if c := slot.Load(); c != nil && c.place == place {
-		return c.aead
+// cipher is the one of a place, and of the other places with its key.
+func (s *Sealer) cipher(place string) cipher.AEAD {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, place) // never fails
+	number := h.Sum32() % keyCount
+	slot := &s.ciphers[number]
+	if c := slot.Load(); c != nil {
+		return *c
 	}
-	key := s.content.of(place)
+	c := newCipher(s.shared.of(strconv.Itoa(int(number))))
+	slot.Store(&c)
+	return c
+}
+
+// newCipher makes a cipher. No step can fail: the key has the length of
+// AES-256, and AES has the block size of GCM.
+func newCipher(key [sha256.Size]byte) cipher.AEAD {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic("seal: " + err.Error())
@@ -154,7 +170,6 @@ func (s *Sealer) aead(place string) cipher.AEAD {
 	if err != nil {
 		panic("seal: " + err.Error())
 	}
-	slot.Store(&cached{place, gcm})
 	return gcm
 }
 

@@ -2,8 +2,11 @@ package seal
 
 import (
 	"bytes"
+	"crypto/cipher"
+	"encoding/hex"
 	"errors"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -68,6 +71,7 @@ func TestOpenNamesWhatIsWrong(t *testing.T) {
 		{"another key", other.Seal([]byte(secret), "place"), "place", ErrWrongKey},
 		{"another key with the same ID", sameID, "place", ErrCorrupt},
 		{"version changed", flipped(0), "place", ErrCorrupt},
+		{"said to be of the version before", append([]byte{versionPlace}, sealed[1:]...), "place", ErrCorrupt},
 		{"key ID changed", flipped(1), "place", ErrWrongKey},
 		{"nonce changed", flipped(headerLen), "place", ErrCorrupt},
 		{"content changed", flipped(headerLen + nonceLen), "place", ErrCorrupt},
@@ -86,6 +90,38 @@ func TestOpenNamesWhatIsWrong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The value was made by the version that gave every place its own key.
+func TestWhatTheVersionBeforeSealedOpens(t *testing.T) {
+	sealed, err := hex.DecodeString("010018ba9d3a75618c62d6336d328f82500b1b149584fb3a2dc93ee2521d1b68d9c4335298f97a8577")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSealer(t, 1)
+	if got, err := s.Open(sealed, "pushes.apns.abc"); err != nil || string(got) != "Besprechung" {
+		t.Errorf("Open = %q, %v", got, err)
+	}
+	if got, err := s.Open(sealed, "pushes.apns.abd"); got != nil || !errors.Is(err, ErrCorrupt) {
+		t.Errorf("at another place: Open = %q, %v; want ErrCorrupt", got, err)
+	}
+}
+
+func TestPlacesThatShareAKeyStayApart(t *testing.T) {
+	s := newSealer(t, 1)
+	seen := map[cipher.AEAD]string{}
+	for i := range 2 * keyCount {
+		place := "pushes.apns." + strconv.Itoa(i)
+		c := s.cipher(place)
+		if other, ok := seen[c]; ok {
+			if _, err := s.Open(s.Seal([]byte("x"), other), place); !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("%q opens what was sealed for %q: %v", place, other, err)
+			}
+			return
+		}
+		seen[c] = place
+	}
+	t.Fatal("no two places share a key")
 }
 
 func TestKeyOfAnotherLengthIsRefused(t *testing.T) {
@@ -137,7 +173,8 @@ func TestVerifyTellsTheKeyApart(t *testing.T) {
 func FuzzOpenNeverPanics(f *testing.F) {
 	s := newSealer(f, 1)
 	f.Add(s.Seal([]byte("content"), "place"))
-	f.Add([]byte{version, s.keyID})
+	f.Add([]byte{versionShared, s.keyID})
+	f.Add(append([]byte{versionPlace, s.keyID}, make([]byte, Overhead)...))
 	f.Add([]byte(nil))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		content, err := s.Open(value, "elsewhere")

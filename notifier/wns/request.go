@@ -108,8 +108,9 @@ func checkXML(body []byte, root string) error {
 		return errors.New("not UTF-8")
 	}
 	d := xml.NewDecoder(bytes.NewReader(body))
-	depth, roots := 0, 0
-	for {
+	var open []xml.Name
+	roots := 0
+	for { // RawToken does not match end tags with start tags, and costs half of Token
 		token, err := d.RawToken()
 		if err == io.EOF {
 			break
@@ -119,35 +120,31 @@ func checkXML(body []byte, root string) error {
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
-			if depth == 0 {
+			if len(open) == 0 {
 				roots++
 				if t.Name.Local != root || t.Name.Space != "" {
 					return fmt.Errorf("the root element is not <%s>", root)
 				}
 			}
-			depth++
+			open = append(open, t.Name)
 		case xml.EndElement:
-			depth--
+			last := len(open) - 1
+			if last < 0 || open[last] != t.Name {
+				return fmt.Errorf("not well-formed XML near byte %d", d.InputOffset())
+			}
+			open = open[:last]
 		case xml.Directive:
 			return errors.New("a DOCTYPE is not allowed")
 		case xml.CharData:
-			if depth == 0 && len(bytes.TrimSpace(t)) > 0 {
+			if len(open) == 0 && len(bytes.TrimSpace(t)) > 0 {
 				return errors.New("text outside the root element")
 			}
 		}
 	}
-	if depth != 0 || roots != 1 {
+	if len(open) != 0 || roots != 1 {
 		return fmt.Errorf("want exactly one <%s> element", root)
 	}
-	// RawToken does not match start with end tags; a second reading does.
-	d = xml.NewDecoder(bytes.NewReader(body))
-	for {
-		if _, err := d.Token(); err == io.EOF {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("not well-formed XML near byte %d", d.InputOffset())
-		}
-	}
+	return nil
 }
 
 // header writes the headers of the request (WNS "Push notification service
