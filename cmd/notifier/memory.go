@@ -20,7 +20,7 @@ const (
 	heapGrowth      = 200 // afterwards
 	// The limit is of Go's memory, to which some 20 MiB of the program itself come.
 	memoryBase  = 224 << 20
-	memoryShare = 2 // times what is in use, when that is more
+	memoryShare = 150 // percent of what is in use, when that is more
 
 	lookEvery    = 10 * time.Second
 	quietBytes   = 1 << 20 // allocated a second, at most; 15,000 mailboxes at rest take a tenth
@@ -88,6 +88,6 @@ func (m *memory) look(now time.Time, allocated, used, unused uint64) {
 		m.growth(heapGrowth)
 	}
 	if m.settled {
-		m.limit(max(memoryBase, memoryShare*int64(used)))
+		m.limit(max(memoryBase, int64(used)/100*memoryShare))
 	}
 }

@@ -24,7 +24,7 @@ func TestMemoryIsGivenBackWhenItIsQuietAndWorthIt(t *testing.T) {
 		{"nothing worth it", 3 * mib, 60 * mib, 5 * mib, trimAgainMin, 1, heapGrowth, memoryBase},
 		{"a rush", 300 * mib, 60 * mib, 90 * mib, trimAgainMin, 1, heapGrowth, memoryBase},
 		{"quiet once more", 1 * mib, 60 * mib, 90 * mib, trimAgainMin, 2, heapGrowth, memoryBase},
-		{"many more mailboxes", 300 * mib, 400 * mib, 90 * mib, trimAgainMin, 2, heapGrowth, 800 * mib},
+		{"many more mailboxes", 300 * mib, 400 * mib, 90 * mib, trimAgainMin, 2, heapGrowth, 600 * mib},
 	} {
 		now, allocated = now.Add(look.passes), allocated+look.alloc
 		m.look(now, allocated, look.used, look.unused)
