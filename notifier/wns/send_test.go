@@ -135,6 +135,8 @@ func TestRequestRules(t *testing.T) {
 		"two roots":               {PartnerCenter, func(r *Request) { r.Body = []byte("<toast/><toast/>") }, "exactly one"},
 		"unescaped ampersand":     {PartnerCenter, func(r *Request) { r.Body = []byte("<toast>a & b</toast>") }, "well-formed"},
 		"crossed tags":            {PartnerCenter, func(r *Request) { r.Body = []byte("<toast><a></toast></a>") }, "well-formed"},
+		"an end too many":         {PartnerCenter, func(r *Request) { r.Body = []byte("<toast/></toast>") }, "well-formed"},
+		"an end and no start":     {PartnerCenter, func(r *Request) { r.Body = []byte("</toast>") }, "well-formed"},
 		"unclosed":                {PartnerCenter, func(r *Request) { r.Body = []byte("<toast>") }, "exactly one"},
 		"a DOCTYPE":               {PartnerCenter, func(r *Request) { r.Body = []byte(`<!DOCTYPE toast><toast/>`) }, "DOCTYPE"},
 		"not UTF-8":               {PartnerCenter, func(r *Request) { r.Body = []byte("<toast>\xff</toast>") }, "UTF-8"},
